@@ -1,0 +1,142 @@
+"""The calibration pass: one forward over the calibration batches collects what every observer needs.
+
+Per layer input: exact minimum and maximum, overall, per batch and per channel, and a histogram with fixed logarithmic
+bins from a seeded subsample. Memory doesn't grow with the number of samples.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qdash.calibration import Calibration, LayerSummary, TensorSummary
+from qdash.errors import ModelError
+from qdash.instrument import Forward, Instrument
+from qdash.layers.base import LayerKind
+from qdash.samples import Batch
+from qdash.trees import tensors
+
+VALUES_PER_BATCH = 1 << 16
+_BINS = 1 << 16
+
+
+class TensorObserver:
+    """Accumulates the summary of one tensor on its device; nothing is fetched before `summary`."""
+
+    def __init__(self, channel_axis: int, seed: int):
+        self._axis, self._seed = channel_axis, seed
+        self._batches: list[tuple[Tensor, Tensor]] = []
+        self._histogram: Tensor | None = None
+        self._channels: tuple[Tensor, Tensor] | None = None
+        self._fraction: float | None = None
+
+    def update(self, x: Tensor) -> None:
+        """Adds one batch."""
+        if x.numel() == 0:
+            return
+        x = x.detach().float()
+        axis = self._axis % x.dim() if x.dim() else 0
+        rest = [d for d in range(x.dim()) if d != axis]
+        low, high = (x.amin(rest), x.amax(rest)) if rest else (x, x)
+        self._batches.append((low.min(), high.max()))
+        if self._channels is None:
+            self._channels = low.reshape(-1).clone(), high.reshape(-1).clone()
+        elif self._channels[0].shape == low.reshape(-1).shape:
+            torch.minimum(self._channels[0], low.reshape(-1), out=self._channels[0])
+            torch.maximum(self._channels[1], high.reshape(-1), out=self._channels[1])
+        self._count(x)
+
+    def summary(self) -> TensorSummary:
+        """Everything as NumPy; all-zero for a tensor that was never seen."""
+        nothing = torch.zeros(1)
+        lows = torch.stack([low for low, _ in self._batches]) if self._batches else nothing
+        highs = torch.stack([high for _, high in self._batches]) if self._batches else nothing
+        counts = (self._histogram if self._histogram is not None else torch.zeros(_BINS)).cpu().numpy()
+        bins = np.flatnonzero(counts)
+        channels = self._channels or (nothing, nothing)
+        return TensorSummary(
+            minimum=_array(lows.min()),
+            maximum=_array(highs.max()),
+            batch_minimum=_array(lows),
+            batch_maximum=_array(highs),
+            bins=bins.astype(np.int32),
+            counts=counts[bins].astype(np.int64),
+            channel_minimum=_array(channels[0]),
+            channel_maximum=_array(channels[1]),
+        )
+
+    def _count(self, x: Tensor) -> None:
+        if self._fraction is None:
+            self._fraction = min(1.0, VALUES_PER_BATCH / x.numel())
+        values = x.reshape(-1) if x.is_contiguous() else x.contiguous().view(-1)
+        if self._fraction < 1:
+            generator = torch.Generator().manual_seed(self._seed + 1_000_003 * len(self._batches))
+            amount = max(1, round(self._fraction * x.numel()))
+            at = torch.randint(x.numel(), (amount,), generator=generator)
+            values = values[at.to(x.device)]
+        bins = (values.view(torch.int32) >> 16) & 0xFFFF
+        counts = torch.bincount(bins, minlength=_BINS)
+        self._histogram = counts if self._histogram is None else self._histogram.add_(counts)
+
+
+def calibrate(
+    instrument: Instrument,
+    layers: Mapping[str, LayerKind],
+    batches: Iterable[Batch],
+    seed: int,
+    between: Callable[[], None] = lambda: None,
+) -> Calibration:
+    """Runs the batches and returns the summaries; `between` is called after each batch and may raise to stop.
+
+    Raises ModelError that names the first layer with a NaN or Inf in its input.
+    """
+    observers = {
+        name: TensorObserver(_input_axis(kind), seed + 7919 * i) for i, (name, kind) in enumerate(layers.items())
+    }
+    overrides = {name: _watching(observer) for name, observer in observers.items()}
+    with instrument.overriding(overrides):
+        for batch in batches:
+            instrument.run(batch.args, batch.kwargs)
+            between()
+    found = {}
+    for name, kind in layers.items():
+        summary = observers[name].summary()
+        if not np.isfinite([summary.minimum, summary.maximum]).all():
+            raise ModelError(f"{name}: its input holds NaN or Inf during calibration; check the data and the weights")
+        found[name] = LayerSummary(summary, _weights(instrument.modules[name], kind, seed))
+    return Calibration(found)
+
+
+def first_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """The floating tensor that a layer's first argument is or holds."""
+    first = args[0] if args else next(iter(kwargs.values()), None)
+    return next((t for t in tensors(first) if t.is_floating_point()), None)
+
+
+def _watching(observer: TensorObserver) -> Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]:
+    def run(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = first_input(args, kwargs)
+        if given is not None:
+            observer.update(given)
+        return forward(*args, **kwargs)
+
+    return run
+
+
+def _input_axis(kind: LayerKind) -> int:
+    return 1 if kind.dynamic_granularity == "per_sample" else -1
+
+
+def _weights(module: nn.Module, kind: LayerKind, seed: int) -> dict[str, TensorSummary]:
+    found = {}
+    for name, axis in kind.weights(module).items():
+        observer = TensorObserver(axis, seed)
+        observer.update(getattr(module, name).detach())
+        found[name] = observer.summary()
+    return found
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().double().numpy()

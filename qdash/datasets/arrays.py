@@ -1,0 +1,73 @@
+"""Arrays in one file: .npz without pickle, or .safetensors."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import field_validator
+
+from qdash.datasets.base import REGISTRY, DatasetSource, Loaded
+from qdash.errors import DataError
+from qdash.sources import absolute_path, existing_file
+
+
+class _ArrayFile(DatasetSource):
+    @field_validator("text")
+    @classmethod
+    def _absolute(cls, text: str) -> str:
+        return absolute_path(text)
+
+    def files(self) -> tuple[Path, ...]:
+        return (Path(self.text),)
+
+    def load(self) -> Loaded:
+        from qdash.samples import ArraySamples
+
+        path = existing_file(self.text, "data file", DataError)
+        try:
+            arrays = self._read(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path.name} can't be read: {' '.join(str(error).split())[:200]}") from error
+        if "x" not in arrays:
+            names = ", ".join(arrays) or "none"
+            raise DataError(f"{path.name} has no array 'x' (it has: {names}); store inputs as x and labels as y")
+        return Loaded(ArraySamples(arrays["x"], arrays.get("y"), path.name))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+@REGISTRY.register("npz")
+class Npz(_ArrayFile):
+    """A NumPy archive with the inputs as array `x` and, where there are labels, `y`; read without pickle."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".npz",)
+    examples: ClassVar[tuple[str, ...]] = ("data.npz",)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        import zipfile
+
+        import numpy as np
+        import torch
+
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: torch.from_numpy(archive[name]) for name in archive.files if name in ("x", "y")}
+        except (zipfile.BadZipFile, TypeError) as error:
+            raise ValueError(str(error)) from error
+
+
+@REGISTRY.register("safetensors")
+class Safetensors(_ArrayFile):
+    """A safetensors file with the inputs as tensor `x` and, where there are labels, `y`."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".safetensors",)
+    examples: ClassVar[tuple[str, ...]] = ("data.safetensors",)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return dict(load_file(path))
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error

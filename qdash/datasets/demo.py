@@ -1,0 +1,35 @@
+"""The data set that ships with qdash."""
+
+from typing import ClassVar
+
+from pydantic import field_validator
+
+from qdash.datasets.base import REGISTRY, DatasetSource, Loaded
+from qdash.errors import UnknownNameError
+
+
+@REGISTRY.register("demo")
+class Demo(DatasetSource):
+    """Real handwritten digits, 8×8 pixels: 200 calibration and 597 evaluation samples that no demo model has seen."""
+
+    prefix: ClassVar[str] = "demo"
+    examples: ClassVar[tuple[str, ...]] = ("demo:digits",)
+
+    @field_validator("text")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        if text != "demo:digits":
+            raise UnknownNameError("data set", text, ["demo:digits"])
+        return text
+
+    def load(self) -> Loaded:
+        import torch
+
+        from qdash.demo.data import digits
+        from qdash.samples import ArraySamples
+
+        def samples(split: str) -> ArraySamples:
+            x, y = digits(split)
+            return ArraySamples(torch.from_numpy(x), torch.from_numpy(y), f"{self.text} ({split})")
+
+        return Loaded(samples("evaluation"), samples("calibration"))

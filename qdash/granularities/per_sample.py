@@ -1,0 +1,23 @@
+"""One scale for each sample of a batch."""
+
+from typing import Any
+
+from qdash.granularities.base import REGISTRY, Granularity, all_but, checked_axis
+
+
+@REGISTRY.register("per_sample")
+class PerSample(Granularity):
+    """Every sample has its own scale: dynamic inputs of convolutions, independent of the batch they came in."""
+
+    def rows(self, x: Any, axis: int = 0) -> Any:
+        """(samples, values); `axis` has no part in it: samples lie along the first."""
+        checked_axis(x.shape, 0, "per_sample")
+        return x.reshape(x.shape[0], -1)
+
+    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+        """The tensor again."""
+        return rows.reshape(shape)
+
+    def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
+        """Every axis but the first."""
+        return all_but(ndim, 0)

@@ -1,0 +1,22 @@
+"""One scale for the whole tensor."""
+
+from typing import Any
+
+from qdash.granularities.base import REGISTRY, Granularity
+
+
+@REGISTRY.register("per_tensor")
+class PerTensor(Granularity):
+    """All values share one scale: the usual choice for calibrated inputs, the coarsest for weights."""
+
+    def rows(self, x: Any, axis: int = 0) -> Any:
+        """(1, values)."""
+        return x.reshape(1, -1)
+
+    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+        """The tensor again."""
+        return rows.reshape(shape)
+
+    def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
+        """Every axis."""
+        return tuple(range(ndim))

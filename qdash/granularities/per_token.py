@@ -1,0 +1,23 @@
+"""One scale for each token."""
+
+from typing import Any
+
+from qdash.granularities.base import REGISTRY, Granularity, checked_axis
+
+
+@REGISTRY.register("per_token")
+class PerToken(Granularity):
+    """Every vector along the last axis has its own scale: dynamic inputs of linear layers."""
+
+    def rows(self, x: Any, axis: int = 0) -> Any:
+        """(tokens, features); `axis` has no part in it."""
+        checked_axis(x.shape, -1, "per_token")
+        return x.reshape(-1, x.shape[-1])
+
+    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+        """The tensor again."""
+        return rows.reshape(shape)
+
+    def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
+        """The last axis."""
+        return (ndim - 1,)

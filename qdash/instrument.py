@@ -1,0 +1,175 @@
+"""Sees and steers every call of every submodule, and leaves the model exactly as it was."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qdash.errors import ModelError, QdashError
+from qdash.trees import tensors
+
+Forward = Callable[..., Any]
+# What runs instead of a module's forward: gets the forward itself, its arguments and keyword arguments.
+Override = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]
+# What sees every call: gets the module's name, a function that runs it, its arguments and keyword arguments.
+Interceptor = Callable[[str, Forward, tuple[Any, ...], dict[str, Any]], Any]
+
+
+# Multiply-accumulates of one executed call: gets the module's name, its arguments and its output.
+Counter = Callable[[str, tuple[Any, ...], dict[str, Any], Any], float]
+
+
+class Instrument:
+    """Wraps the forward of every submodule while the context is open.
+
+    `interceptor` sees all calls (recording, replay); `overrides` replace the forward of named modules (quantization,
+    probes). Forwards run under `no_grad`, never `inference_mode`, which keeps no version counters.
+    """
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        self.modules = {name: module for name, module in model.named_modules() if module is not model}
+        self.overrides: dict[str, Override] = {}
+        self.interceptor: Interceptor | None = None
+        self.count: Counter | None = None
+        self.executed_macs = 0.0
+        self.notes: set[str] = set()
+        self._failed: str | None = None
+        self._fault: Exception | None = None
+        self._buffers = [_Buffer(name, owner, key) for name, owner, key in _owned_buffers(model)]
+
+    def __enter__(self) -> "Instrument":
+        for name, module in self.modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                raise ModelError(f"{name} is a TorchScript module, whose inside can't be seen; load the eager model")
+            module.forward = self._wrap(name, module.forward)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for module in self.modules.values():
+            original = module.forward.__wrapped__  # type: ignore[attr-defined]
+            if getattr(original, "__self__", None) is module:
+                del module.forward
+            else:  # somebody had set a forward of their own on the instance
+                module.forward = original
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
+        self._failed, self._fault = None, None
+        try:
+            with torch.no_grad():
+                return self._counted("", self.model, args, kwargs)
+        except QdashError:
+            raise
+        except Exception as error:
+            if self._fault is error:  # of what was put in place of a forward, not of the model
+                raise
+            where = f"at {self._described(self._failed)}" if self._failed else "in its own forward"
+            raise ModelError(f"the model failed {where}: {_one_line(error)}; {_shapes(args, kwargs)}") from error
+        finally:
+            for buffer in self._buffers:
+                if buffer.restore():
+                    self.notes.add(f"forward changes the buffer {buffer.name}; it is restored after every pass")
+
+    def _described(self, name: str) -> str:
+        text = " ".join(repr(self.modules[name]).split())
+        return f"{name}, {text}" if len(text) <= 120 else f"{name}, {type(self.modules[name]).__name__}"
+
+    @contextmanager
+    def overriding(self, overrides: dict[str, Override]) -> Iterator[None]:
+        """Replaces the forwards of named modules inside the block."""
+        before, self.overrides = self.overrides, overrides
+        try:
+            yield
+        finally:
+            self.overrides = before
+
+    @contextmanager
+    def intercepting(self, interceptor: Interceptor) -> Iterator[None]:
+        """Shows every call to `interceptor` inside the block."""
+        before, self.interceptor = self.interceptor, interceptor
+        try:
+            yield
+        finally:
+            self.interceptor = before
+
+    def forward_of(self, name: str) -> Forward:
+        """The original forward of a module, for use outside a pass of the model; its work is counted."""
+        forward = self.modules[name].forward.__wrapped__  # type: ignore[attr-defined]
+        return lambda *args, **kwargs: self._without_grad(name, forward, args, kwargs)
+
+    def _without_grad(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with torch.no_grad():
+            return self._counted(name, forward, args, kwargs)
+
+    def _counted(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        output = forward(*args, **kwargs)
+        if self.count is not None:
+            self.executed_macs += self.count(name, args, kwargs, output)
+        return output
+
+    def _wrap(self, name: str, forward: Forward) -> Forward:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return self._counted(name, forward, args, kwargs)
+            except Exception:
+                self._failed = self._failed or name
+                raise
+
+        def execute(*args: Any, **kwargs: Any) -> Any:
+            override = self.overrides.get(name)
+            if override is None:
+                return counted(*args, **kwargs)
+            try:
+                return override(counted, args, kwargs)
+            except Exception as error:
+                if self._failed is None:
+                    self._fault = error
+                raise
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.interceptor is None:
+                return execute(*args, **kwargs)
+            return self.interceptor(name, execute, args, kwargs)
+
+        call.__wrapped__ = forward  # type: ignore[attr-defined]
+        return call
+
+
+class _Buffer:
+    """One buffer as it was, to undo what a forward does to it."""
+
+    def __init__(self, name: str, owner: nn.Module, key: str):
+        self.name, self.owner, self.key = name, owner, key
+        self.tensor: Tensor = owner._buffers[key]  # type: ignore[assignment]
+        self.copy, self.version = self.tensor.clone(), self.tensor._version
+
+    def restore(self) -> bool:
+        if self.owner._buffers[self.key] is self.tensor and self.tensor._version == self.version:
+            return False
+        self.owner._buffers[self.key] = self.tensor
+        with torch.no_grad():
+            self.tensor.copy_(self.copy)
+        self.version = self.tensor._version
+        return True
+
+
+def _owned_buffers(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    for path, module in model.named_modules():
+        for key, buffer in module._buffers.items():
+            if buffer is not None:
+                yield f"{path}.{key}".lstrip("."), module, key
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+
+    shown = ", ".join(f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in tensors([*args, kwargs]))
+    hint = "; store x as float or normalise it in forward" if "uint8" in shown else ""
+    return f"the model was given {shown}{hint}"

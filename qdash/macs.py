@@ -1,0 +1,58 @@
+"""Counts multiply-accumulates: by formula for the layer kinds, by torch's own counter for everything else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch.utils.flop_counter import FlopCounterMode
+
+from qdash.instrument import Forward, Instrument
+from qdash.layers.base import LayerKind
+from qdash.samples import Batch
+from qdash.trees import tensors
+
+
+class MacCounter:
+    """Multiply-accumulates of one executed call of a module, nested calls excluded.
+
+    Operations outside the known layer kinds (attention products, convolutions called as functions) are measured on one
+    batch and scale with the number of samples.
+    """
+
+    def __init__(self, instrument: Instrument, layers: Mapping[str, LayerKind], other_per_sample: Mapping[str, float]):
+        self._instrument, self._layers, self._other = instrument, layers, other_per_sample
+
+    def __call__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> float:
+        kind = self._layers.get(name)
+        if kind is not None:
+            first = args or tuple(kwargs.values())
+            return float(kind.macs(self._instrument.modules[name], first, output))
+        share = self._other.get(name)
+        if not share:
+            return 0.0
+        first_tensor = next(tensors([args, kwargs]), None)
+        return share * (len(first_tensor) if first_tensor is not None and first_tensor.dim() else 1)
+
+
+def other_work(instrument: Instrument, layers: Mapping[str, LayerKind], batch: Batch) -> dict[str, float]:
+    """Module → multiply-accumulates per sample that it does itself, outside the known layer kinds; "" is the model."""
+    own: dict[str, float] = {}
+    calls: dict[str, int] = {"": 1}
+    inside: list[float] = [0.0]  # per open call: what its nested calls did
+    with FlopCounterMode(display=False) as counter:
+
+        def watch(name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            before = counter.get_total_flops()
+            inside.append(0.0)
+            output = forward(*args, **kwargs)
+            total = counter.get_total_flops() - before
+            nested = inside.pop()
+            if name not in layers:
+                own[name] = own.get(name, 0.0) + (total - nested)
+                calls[name] = calls.get(name, 0) + 1
+            inside[-1] += total
+            return output
+
+        with instrument.intercepting(watch):
+            instrument.run(batch.args, batch.kwargs)
+        own[""] = counter.get_total_flops() - inside[0]
+    return {name: flops / 2 / batch.size / calls[name] for name, flops in own.items() if flops > 0}

@@ -1,0 +1,14 @@
+"""Modes: when weights and inputs are quantized, and where an input's range comes from."""
+
+from typing import ClassVar
+
+from qdash.registry import Member, Registry
+
+REGISTRY: "Registry[Mode]" = Registry("modes")
+
+
+class Mode(Member):
+    """When a layer's input is quantized and where its range comes from."""
+
+    quantizes_inputs: ClassVar[bool] = True
+    live_ranges: ClassVar[bool] = False

@@ -1,0 +1,48 @@
+"""Observers answer one question: from the statistics of a tensor, which range is kept and what is clipped?"""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from qdash.formats.base import Format
+from qdash.quant.statistics import Statistics
+from qdash.registry import Member, Registry
+
+REGISTRY: "Registry[Observer]" = Registry("observers")
+
+
+class Observer(Member):
+    """From statistics to a clipping range: pure NumPy, no model run, no torch.
+
+    Laws, tested over all members: the range contains zero; it lies within [minimum, maximum] widened to zero (the
+    symmetric range: its magnitude is at most the largest magnitude); the symmetric range is symmetric; a constant or
+    empty tensor gives a finite range; batch order doesn't matter except to `moving_average`.
+    """
+
+    needs_distribution: ClassVar[bool] = False
+
+    @abstractmethod
+    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+        """(low, high), float64 arrays of shape (rows,); `low <= 0 <= high`.
+
+        For `symmetric`, low = −high; low = 0 where the format has no negative numbers and the data have none either.
+        """
+
+
+def largest_magnitude(statistics: Statistics) -> np.ndarray:
+    """max(|minimum|, |maximum|), (rows,)."""
+    return np.maximum(np.abs(statistics.minimum), np.abs(statistics.maximum))
+
+
+def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
+    """Widened to zero and held within what was seen."""
+    floor, ceiling = np.minimum(statistics.minimum, 0.0), np.maximum(statistics.maximum, 0.0)
+    return np.clip(low, floor, 0.0), np.clip(high, 0.0, ceiling)
+
+
+def symmetric_range(magnitude: np.ndarray, statistics: Statistics, format: Format) -> tuple[np.ndarray, np.ndarray]:
+    """−magnitude … magnitude, held within the largest magnitude seen; see `Observer.clipping_range` for low = 0."""
+    magnitude = np.minimum(magnitude, largest_magnitude(statistics))
+    mirrored = format.has_negative_numbers | (statistics.minimum < 0)
+    return np.where(mirrored, -magnitude, 0.0), magnitude

@@ -1,0 +1,92 @@
+"""The clipping threshold that loses the least information (Migacz, GTC 2017, S7310: TensorRT's calibration)."""
+
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from qdash.formats.base import Format
+from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
+from qdash.quant.cells import Cells, linear_histogram, magnitudes
+from qdash.quant.statistics import Statistics
+
+BINS = 2048
+FIRST_CANDIDATE = 128
+
+
+@REGISTRY.register("entropy")
+class Entropy(Observer):
+    """The threshold t on |x| that minimises the KL divergence between the original and the quantized distribution.
+
+    As TensorRT: 2,048 bins of |x|, candidates from bin 128 on, outliers counted in the last bin, empty bins left out.
+    Exact zeros are not counted (every grid holds them exactly). Affine: both ends are clipped, to
+    [max(minimum, −t), min(maximum, t)]; data of one sign have all levels on their side. A format with more levels than
+    there are bins is not clipped.
+    """
+
+    needs_distribution: ClassVar[bool] = True
+
+    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+        """One threshold per row; a row without values keeps its exact range."""
+        levels = format.magnitude_levels(scheme, statistics.one_sided)
+        threshold = thresholds(statistics.cells, largest_magnitude(statistics), levels)
+        if scheme == "symmetric":
+            return symmetric_range(threshold, statistics, format)
+        return affine_range(-threshold, threshold, statistics)
+
+
+def thresholds(cells: Cells, limit: np.ndarray, levels: int) -> np.ndarray:
+    """The best clipping threshold of |x| for each row, (rows,); `limit`: the largest |x| of each row."""
+    if levels >= BINS:
+        return limit
+    positive = magnitudes(cells)
+    positive = positive._replace(mass=np.where(positive.high > 0, positive.mass, 0.0))
+    usable = (limit > 0) & np.isfinite(limit)
+    counts = linear_histogram(positive, np.where(usable, limit, 1.0), BINS)
+    sizes = np.arange(max(FIRST_CANDIDATE, levels), BINS + 1)
+    best = np.array(
+        [sizes[_last_minimum(kl_divergences(row, sizes[0], levels))] if row.any() else BINS for row in counts]
+    )
+    return limit * (best / BINS)
+
+
+def kl_divergences(counts: np.ndarray, first: int, levels: int) -> np.ndarray:
+    """KL(reference ‖ quantized) in nats for keeping the first `first`, first + 1, … len(counts) bins.
+
+    The reference has the clipped mass in its last bin; the quantized distribution shares the mass of each level out
+    evenly over the level's occupied bins. Both sums fall apart into prefix sums over the bins and one term per level,
+    so no distribution is written out. Infinite where a kept distribution is empty or its last bin is.
+    """
+    sizes = np.arange(first, len(counts) + 1)
+    edges = _level_edges(first, len(counts), levels)
+    below, occupied, information = (_prefix(part) for part in (counts, counts > 0, _x_log_x(counts)))
+    mass, bins = np.diff(below[edges]), np.diff(occupied[edges])
+    density = np.divide(mass, bins, out=np.ones_like(mass), where=bins > 0)
+    log_density = np.log(density)
+    total, kept, last = below[-1], below[sizes], counts[sizes - 1]
+    outliers = total - kept
+    reference = information[sizes - 1] + _x_log_x(last + outliers)
+    cross = np.einsum("cl,cl->c", mass, log_density) + outliers * log_density[:, -1]
+    impossible = (kept == 0) | ((last == 0) & (outliers > 0))
+    log_kept = np.log(np.where(kept > 0, kept / total, 1.0))
+    return np.where(impossible, np.inf, (reference - cross) / total + log_kept)
+
+
+def _prefix(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+
+
+def _x_log_x(x: np.ndarray) -> np.ndarray:
+    return x * np.log(np.where(x > 0, x, 1.0))
+
+
+def _last_minimum(values: np.ndarray) -> int:
+    """Ties go to the larger threshold."""
+    return len(values) - 1 - int(np.argmin(values[::-1]))
+
+
+@lru_cache(maxsize=16)
+def _level_edges(first: int, last: int, levels: int) -> np.ndarray:
+    """(candidates, levels + 1): where each level's bins start when `first` … `last` bins are kept."""
+    sizes = np.arange(first, last + 1)[:, None]
+    return -(-np.arange(levels + 1) * sizes // levels)

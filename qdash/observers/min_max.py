@@ -1,0 +1,18 @@
+"""The whole range that was seen."""
+
+import numpy as np
+
+from qdash.formats.base import Format
+from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
+from qdash.quant.statistics import Statistics
+
+
+@REGISTRY.register("min_max")
+class MinMax(Observer):
+    """The running minimum and maximum: nothing is clipped, so a single outlier makes every step larger."""
+
+    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+        """[minimum, maximum], widened to zero."""
+        if scheme == "symmetric":
+            return symmetric_range(largest_magnitude(statistics), statistics, format)
+        return affine_range(statistics.minimum, statistics.maximum, statistics)

@@ -1,0 +1,82 @@
+"""The range with the smallest squared quantization error."""
+
+from collections.abc import Callable
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+
+from qdash.formats.base import Format
+from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
+from qdash.quant.cells import Cells, coarsened
+from qdash.quant.statistics import Statistics
+
+OCTAVES = 10  # a threshold further below the largest value than 2⁻¹⁰ never pays: that value's clipping error outweighs
+ROUNDS = 5
+COARSE_ABOVE = 1024
+MANTISSA_BITS = 4
+EFFORT = 1_000_000  # cells × candidates of the coarse grid: small tensors are searched densely, large ones quickly
+
+Errors = Callable[[Cells, np.ndarray], np.ndarray]
+
+
+@REGISTRY.register("mse")
+class MeanSquaredError(Observer):
+    """The range that minimises the squared quantization error, rounding and clipping together.
+
+    The error of every candidate is computed in closed form from the distribution. Affine ranges are searched over both
+    ends. A good default.
+    """
+
+    needs_distribution: ClassVar[bool] = True
+
+    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+        """A coarse grid over both ends, then ever finer steps; never worse than the whole range."""
+        ends = _ends(statistics, scheme)
+
+        def ranges(shrink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            kept = ends[:, None] * np.exp2(-OCTAVES * shrink**2)
+            if scheme == "affine":
+                return kept[..., 0], kept[..., -1]
+            return symmetric_range(kept[..., 0], statistics, format)
+
+        def errors(cells: Cells, shrink: np.ndarray) -> np.ndarray:
+            return format.squared_error(cells, *ranges(shrink), scheme)
+
+        low, high = ranges(_search(errors, statistics.cells, ends)[:, None])
+        return low[:, 0], high[:, 0]
+
+
+def _ends(statistics: Statistics, scheme: str) -> np.ndarray:
+    """What is shrunk, (rows, 1 or 2): the magnitude, the one end that isn't 0, or (minimum, maximum)."""
+    if scheme == "symmetric":
+        return largest_magnitude(statistics)[:, None]
+    low, high = affine_range(statistics.minimum, statistics.maximum, statistics)
+    return (low + high)[:, None] if statistics.one_sided else np.stack([low, high], axis=1)
+
+
+def _search(errors: Errors, cells: Cells, ends: np.ndarray) -> np.ndarray:
+    """The shrink of each end, (rows, ends) in 0 … 1, with the smallest error; 0 keeps the whole range."""
+    rows, axes = ends.shape
+    small = coarsened(cells, MANTISSA_BITS, OCTAVES) if cells.mass.shape[1] > COARSE_ABOVE else cells
+    per_axis = _grid_points(small.mass.size, axes)
+    grid = np.array(list(product(np.linspace(0, 1, per_axis), repeat=axes)))
+    best = _smallest(errors, small, np.broadcast_to(grid, (rows, *grid.shape)))
+    steps = np.array(list(product((-1.0, 0.0, 1.0), repeat=axes)))
+    for halving in range(1, ROUNDS + 1):
+        near = np.clip(best[:, None] + steps / ((per_axis - 1) * 2**halving), 0, 1)
+        best = _smallest(errors, cells, np.concatenate([near, np.zeros((rows, 1, axes))], axis=1))
+    return best
+
+
+def _smallest(errors: Errors, cells: Cells, candidates: np.ndarray) -> np.ndarray:
+    """Of candidates (rows, candidates, ends), each row's best, (rows, ends)."""
+    best = np.argmin(errors(cells, candidates), axis=1)
+    chosen: np.ndarray = np.take_along_axis(candidates, best[:, None, None], axis=1)[:, 0]
+    return chosen
+
+
+def _grid_points(values: int, axes: int) -> int:
+    """Per axis: as many as the effort allows, within bounds that keep the grid useful and quick."""
+    affordable = (EFFORT / max(values, 1)) ** (1 / axes)
+    return int(np.clip(affordable, *((24, 512) if axes == 1 else (14, 40))))

@@ -1,0 +1,67 @@
+"""The affine map between real numbers and integers (Gholami et al. 2021, arXiv:2103.13630; ONNX QuantizeLinear)."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+LARGEST_VALUE = float(np.finfo(np.float32).max)
+
+
+class QuantParameters(NamedTuple):
+    """Scale (float32) and zero point (int32), arrays of one shape."""
+
+    scale: np.ndarray
+    zero_point: np.ndarray
+
+
+def affine_parameters(low: Any, high: Any, q_min: int, q_max: int, xp: Any = np) -> tuple[Any, Any]:
+    """Scale S = (high − low) / (q_max − q_min) and zero point Z = clamp(round(q_min − low/S), q_min, q_max).
+
+    `low`, `high`: float64 arrays of one shape, or tensors with `xp=torch`; the range is widened to contain 0, so 0.0
+    is exact. Z belongs to S as it is stored (float32). Only low = high = 0 gives S = 1, Z = 0. A range that isn't
+    finite gives S = NaN, and everything quantized with it is NaN.
+    """
+    low, high = xp.clip(low, None, 0.0), xp.clip(high, 0.0, None)
+    span = high - low
+    scale = _stored_scale(span, q_max - q_min, xp)
+    zero_point = xp.clip(xp.round(q_min - low / scale), q_min, q_max)
+    zero_point = xp.where(xp.isfinite(zero_point) & (span != 0), zero_point, 0.0)
+    steps = xp.maximum(q_max - zero_point, zero_point - q_min)
+    return _finite_ends(scale, steps, xp), xp.asarray(zero_point, dtype=xp.int32)
+
+
+def symmetric_parameters(low: Any, high: Any, q_max: int, xp: Any = np) -> tuple[Any, Any]:
+    """Scale S = max(|low|, |high|) / q_max and zero point 0; the grid is −q_max … q_max (narrow range)."""
+    magnitude = xp.maximum(xp.abs(low), xp.abs(high))
+    scale = _stored_scale(magnitude, q_max, xp)
+    return _finite_ends(scale, xp.full_like(scale, q_max), xp), xp.zeros_like(scale, dtype=xp.int32)
+
+
+def fake_quantize(x: Any, scale: Any, zero_point: Any, q_min: int, q_max: int) -> Any:
+    """clip(round_half_even(x/S), q_min − Z, q_max − Z) · S, the same as adding Z after the rounding.
+
+    `x`: a float array or tensor of any shape; `scale` and `zero_point`: of its kind, broadcastable to it. Keeps shape,
+    dtype and memory format; NaN stays NaN. It divides: the product with a rounded reciprocal differs near ties.
+    """
+    if isinstance(x, np.ndarray):
+        with np.errstate(over="ignore"):
+            levels = np.rint(x / scale)
+        return (np.clip(levels, q_min - zero_point, q_max - zero_point) * scale).astype(x.dtype, copy=False)
+    if getattr(zero_point, "ndim", 0) == 0 or zero_point.numel() == 1:
+        zero_point = int(zero_point)  # torch clamps to numbers 3 times faster than to tensors
+    wide = x.float() if x.element_size() < 4 else x  # bfloat16 can't hold the levels of 16 bits
+    levels = wide.div(scale).round_().clamp_(q_min - zero_point, q_max - zero_point)
+    return levels.mul_(scale).to(x.dtype)
+
+
+def _stored_scale(span: Any, steps: int, xp: Any) -> Any:
+    """float32, not below the smallest normal number; 1 for an empty span, NaN where the span isn't finite."""
+    scale = xp.clip(xp.where(xp.isfinite(span), span / steps, xp.nan), SMALLEST_SCALE, LARGEST_VALUE)
+    return xp.asarray(xp.where(span == 0, 1.0, scale), dtype=xp.float32)
+
+
+def _finite_ends(scale: Any, steps: Any, xp: Any) -> Any:
+    """No level times the scale may exceed the largest float32, for ranges that reach it."""
+    widest = xp.asarray(LARGEST_VALUE / steps, dtype=xp.float32)
+    return xp.minimum(scale, xp.nextafter(widest, xp.zeros_like(widest)))

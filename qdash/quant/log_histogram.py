@@ -1,0 +1,65 @@
+"""A histogram whose bins never change: the upper 16 bits of a float32 (sign, exponent, 7 mantissa bits).
+
+Bins are fixed, so histograms of batches add up, in any order, and no outlier moves an edge. A bin is at most 1/128 of its
+value wide. NaN and infinities have no place in it: leave them out before counting.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qdash.quant.cells import Cells
+
+BINS = 65_536
+NEGATIVE = 32_768
+
+
+class LogHistogram(NamedTuple):
+    """Occupied bins only: `bins` (k,) int32, ascending; `counts` (k,) int64."""
+
+    bins: np.ndarray
+    counts: np.ndarray
+
+    def merged(self, other: "LogHistogram") -> "LogHistogram":
+        """The histogram of both."""
+        bins, place = np.unique(np.concatenate([self.bins, other.bins]), return_inverse=True)
+        counts = np.zeros(len(bins), np.int64)
+        np.add.at(counts, place, np.concatenate([self.counts, other.counts]))
+        return LogHistogram(bins, counts)
+
+    def cells(self, minimum: float, maximum: float) -> Cells:
+        """One row of cells in ascending order; edges don't go beyond the exact [minimum, maximum].
+
+        ±0 is a point; the subnormals below 2⁻¹³³ share its bin.
+        """
+        low, high = bin_edges(self.bins)
+        order = np.argsort(low + high)
+        low, high = (np.clip(edge[order], minimum, maximum)[None] for edge in (low, high))
+        return Cells(low, high, self.counts[order].astype(np.float64)[None])
+
+
+def bin_indices(values: np.ndarray) -> np.ndarray:
+    """The bin of each value, int32 of the same shape, 0 … 65,535; values are taken as float32."""
+    return (np.asarray(values, np.float32).view(np.int32) >> 16) & 0xFFFF
+
+
+def count(values: np.ndarray) -> np.ndarray:
+    """Dense counts of finite values, (65,536,) int64: they merge by addition."""
+    return np.bincount(bin_indices(values).ravel(), minlength=BINS)
+
+
+def sparse(counts: np.ndarray) -> LogHistogram:
+    """The occupied bins of dense counts."""
+    bins = np.flatnonzero(counts)
+    return LogHistogram(bins.astype(np.int32), np.asarray(counts)[bins].astype(np.int64))
+
+
+def bin_edges(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of each bin, float64; truncation is toward zero, so negative bins reach downward."""
+    magnitude = (np.asarray(bins, np.int32) & (NEGATIVE - 1)).astype(np.int32)
+    inner, outer = (
+        ((magnitude + step) << 16).view(np.float32).astype(np.float64) for step in (np.int32(0), np.int32(1))
+    )
+    outer = np.where(magnitude == 0, 0.0, np.minimum(outer, np.finfo(np.float32).max))
+    negative = np.asarray(bins) >= NEGATIVE
+    return np.where(negative, -outer, inner), np.where(negative, -inner, outer)

@@ -1,0 +1,112 @@
+"""One layer under one setting: its quantized weights and how its input is quantized on the way in."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qdash.instrument import Forward
+from qdash.layers.base import LayerKind
+from qdash.quant.statistics import Statistics
+from qdash.ranges import input_parameters, weight_parameters
+from qdash.registry import family
+from qdash.spec import Setting
+from qdash.trees import map_tensors
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class LayerQuantizer:
+    """Runs a layer's forward with quantized weights, quantized inputs, or both. Touches the layer only meanwhile."""
+
+    def __init__(
+        self, name: str, module: nn.Module, kind: LayerKind, setting: Setting, statistics: Callable[[], Statistics]
+    ):
+        self.name, self.module, self.kind, self.setting = name, module, kind, setting
+        self._statistics = statistics
+        self._mode = family("modes").create(setting.mode)
+        self._format = family("formats").create(setting.activation_format)
+        self._granularity = family("granularities").create(setting.activation_granularity or kind.dynamic_granularity)
+        self.quantizes_input: bool = self._mode.quantizes_inputs and kind.quantizes_input
+
+    def run(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The override that quantizes weights and input."""
+        args, kwargs = self.quantized_arguments(args, kwargs)
+        with self.quantized_weights():
+            return forward(*args, **kwargs)
+
+    @contextmanager
+    def quantized_weights(self) -> Iterator[None]:
+        """The layer with quantized weights inside the block; the same memory layout as before."""
+        owners = {name: getattr(self.module, name) for name in self.weights}
+        originals = {name: owner.data for name, owner in owners.items()}
+        try:
+            for name, owner in owners.items():
+                owner.data = self.weights[name]
+            yield
+        finally:
+            for name, owner in owners.items():
+                owner.data = originals[name]
+
+    def quantized_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """The arguments with the first one quantized; integer tensors are left."""
+        if not self.quantizes_input:
+            return args, kwargs
+        if args:
+            return (self._quantized(args[0]), *args[1:]), kwargs
+        first, *rest = kwargs
+        return args, {first: self._quantized(kwargs[first]), **{key: kwargs[key] for key in rest}}
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """Parameter name → fake-quantized weight."""
+        axes = self.kind.weights(self.module)
+        return {name: self._quantized_weight(getattr(self.module, name).data, axis) for name, axis in axes.items()}
+
+    def weight_energies(self) -> tuple[Tensor, Tensor]:
+        """(Σ w², Σ (w − w̃)²) over all weights of the layer, float64 scalars."""
+        signal, noise = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+        for name, quantized in self.weights.items():
+            original = getattr(self.module, name).data.double()
+            signal = signal.to(original.device) + original.square().sum()
+            noise = noise.to(original.device) + (original - quantized.double()).square().sum()
+        return signal, noise
+
+    def _quantized_weight(self, weight: Tensor, axis: int) -> Tensor:
+        format = family("formats").create(self.setting.weight_format)
+        granularity = family("granularities").create(self.setting.weight_granularity)
+        rows = granularity.rows(weight.float(), axis)
+        parameters = weight_parameters(rows.cpu().numpy(), self.setting)
+        scale, zero_point = (torch.from_numpy(p).to(weight.device).unsqueeze(1) for p in parameters)
+        quantized = format.fake_quantize(rows, scale, zero_point, self.setting.weight_scheme)
+        return torch.empty_like(weight).copy_(granularity.restore(quantized, tuple(weight.shape), axis))
+
+    def _quantized(self, tree: Any) -> Any:
+        return map_tensors(lambda x: self._quantize_input(x) if x.is_floating_point() else x, tree)
+
+    def _quantize_input(self, x: Tensor) -> Tensor:
+        if self._mode.live_ranges:
+            dims = self._granularity.reduced(x.dim())
+            low, high = x.float().amin(dims, keepdim=True), x.float().amax(dims, keepdim=True)
+            scale, zero_point = self._format.live_parameters(low, high, self.setting.activation_scheme)
+        else:
+            scale, zero_point = self._fixed(x.device)
+        quantized = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
+        return quantized.to(x.dtype)  # type: ignore[no-any-return]
+
+    def _fixed(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        if device not in self._by_device:
+            scale, zero_point = (torch.from_numpy(p).to(device)[0] for p in self._parameters)
+            self._by_device[device] = scale, zero_point
+        return self._by_device[device]
+
+    @cached_property
+    def _parameters(self) -> tuple[Any, Any]:
+        return input_parameters(self._statistics(), self.setting)
+
+    @cached_property
+    def _by_device(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}

@@ -1,0 +1,31 @@
+"""Sensitivity methods: how the damage that a layer's quantization does is measured."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from qdash.registry import Member, Registry
+
+if TYPE_CHECKING:
+    from qdash.bench import Bench, Item, Measured
+
+REGISTRY: "Registry[Method]" = Registry("methods")
+
+
+class Method(Member):
+    """Measures items (layer, setting) on one batch.
+
+    Laws, tested over all members: the identity format scores exactly no loss; the model is bit-identical afterwards;
+    one batch or many give the same sums.
+    """
+
+    measures_output: ClassVar[bool] = True
+    keeps_inputs: ClassVar[bool] = False  # whether it needs the FP32 inputs of all layers from the recorded forward
+
+    @abstractmethod
+    def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
+        """One Measured per item, in order; may be left early."""
+
+    @abstractmethod
+    def work(self, bench: "Bench", layer: str) -> float:
+        """Multiply-accumulates that one item costs on the current batch, to plan and to estimate with."""

@@ -1,0 +1,155 @@
+"""What is asked for: frozen, validated, and the same text on the command line, in the store and on the pages."""
+
+import fnmatch
+import hashlib
+from collections.abc import Iterable
+from itertools import product
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from qdash.errors import SpecError
+from qdash.registry import Frozen, family, first_problem
+from qdash.sources import absolute_path
+
+Scheme = Literal["symmetric", "affine"]
+S = TypeVar("S", bound=Frozen)
+
+
+def _member_of(name: str) -> AfterValidator:
+    def check(text: str) -> str:
+        family(name).create(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _source_of(name: str) -> AfterValidator:
+    return AfterValidator(lambda text: family(name).absolute(text))  # type: ignore[attr-defined]
+
+
+Model = Annotated[str, Field(min_length=1), _source_of("models")]
+Data = Annotated[str, Field(min_length=1), _source_of("datasets")]
+Observer = Annotated[str, _member_of("observers")]
+Format = Annotated[str, _member_of("formats")]
+Granularity = Annotated[str, _member_of("granularities")]
+Mode = Annotated[str, _member_of("modes")]
+Method = Annotated[str, _member_of("methods")]
+Metric = Annotated[str, _member_of("metrics")]
+Executor = Annotated[str, _member_of("executors")]
+
+
+class Setting(Frozen):
+    """How one layer is quantized: one point of a sweep's matrix."""
+
+    mode: Mode = "static"
+    observer: Observer = "mse"
+    weight_format: Format = "int8"
+    activation_format: Format = "int8"
+    weight_granularity: Granularity = "per_channel"
+    activation_granularity: Granularity | None = None
+    weight_scheme: Scheme = "symmetric"
+    activation_scheme: Scheme = "affine"
+
+    @property
+    def key(self) -> str:
+        """A short stable name, unique among the settings of any run."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        """For a person: `mse, weights int8, inputs int8`."""
+        inputs = "FP32" if self.mode == "weight_only" else self.activation_format
+        return f"{self.observer}, weights {self.weight_format}, inputs {inputs}"
+
+
+class Source(Frozen):
+    """Where the model and the samples come from, and which samples are used."""
+
+    model: Model
+    weights: Annotated[str, AfterValidator(absolute_path)] | None = None
+    data: Data
+    calibration_data: Data | None = None
+    metric: Metric = "accuracy"
+    samples: int | None = Field(None, ge=1)
+    calibration_samples: int | None = Field(None, ge=1)
+    batch_size: int = Field(128, ge=1)
+    calibration_batch_size: int = Field(32, ge=1)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    seed: int = Field(0, ge=0)
+
+
+class SweepSpec(Source):
+    """One sweep: every layer under every setting of the matrix observers × formats."""
+
+    mode: Mode = "static"
+    observers: tuple[Observer, ...] = Field(("mse",), min_length=1)
+    weight_formats: tuple[Format, ...] = Field(("int8",), min_length=1)
+    activation_formats: tuple[Format, ...] = Field(("int8",), min_length=1)
+    weight_granularity: Granularity = "per_channel"
+    activation_granularity: Granularity | None = None
+    weight_scheme: Scheme = "symmetric"
+    activation_scheme: Scheme = "affine"
+    method: Method = "one_at_a_time"
+    layers: str = "*"
+    executor: Executor = "inline"
+
+    @model_validator(mode="after")
+    def _no_setting_twice(self) -> "SweepSpec":
+        for name in ("observers", "weight_formats", "activation_formats"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names one value twice: {', '.join(values)}")
+        return self
+
+    def settings(self) -> list[Setting]:
+        """The matrix; inputs stay FP32 in weight_only mode, so their formats don't multiply there."""
+        activation_formats = self.activation_formats[:1] if self.mode == "weight_only" else self.activation_formats
+        shared = self.model_dump(include=set(Setting.model_fields) & set(SweepSpec.model_fields))
+        return [
+            Setting(observer=o, weight_format=w, activation_format=a, **shared)
+            for o, w, a in product(self.observers, self.weight_formats, activation_formats)
+        ]
+
+    def selects(self, layer: str) -> bool:
+        """Whether `layers` matches a module path."""
+        return matches(layer, self.layers)
+
+
+Split = Literal["all", "first_half", "second_half"]
+
+
+class MeasureSpec(Frozen):
+    """Mixed models to measure: each keep set stays in FP32, every other layer of the sweep is quantized.
+
+    `split`: all evaluation samples of the sweep, or one half of them, so that a set can be chosen on one half and
+    confirmed on the other.
+    """
+
+    sweep: SweepSpec
+    setting: Setting
+    keep_sets: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    split: Split = "all"
+
+    def subject(self, keep: Iterable[str]) -> str:
+        """The name under which a set's scores are kept: its split and its layers, sorted."""
+        return f"{self.split}|{','.join(sorted(keep))}"
+
+    def check_layers(self, layers: Iterable[str]) -> None:
+        """Raises SpecError where a set names a layer that the sweep doesn't have."""
+        known = list(layers)
+        for layer in sorted({name for keep in self.keep_sets for name in keep} - set(known)):
+            raise SpecError(f"layer {layer!r} is not in this run; its layers are: {', '.join(known[:12])}")
+
+
+def matches(layer: str, patterns: str) -> bool:
+    """Whether comma-separated globs match a whole module path, never a part of it."""
+    return any(fnmatch.fnmatchcase(layer, pattern.strip()) for pattern in patterns.split(","))
+
+
+def checked(spec: type[S], **values: object) -> S:
+    """A spec from plain values; raises SpecError with one line instead of pydantic's report."""
+    try:
+        return spec(**values)
+    except ValidationError as error:
+        raise SpecError(first_problem(error)) from error

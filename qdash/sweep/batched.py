@@ -1,0 +1,136 @@
+"""A work that streams: batches are the outer loop, items the inner one; it stops and goes on between items."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from qdash.bench import Bench, Measured
+from qdash.records import Facts, Progress, Record, Score
+from qdash.spec import Setting, Source
+from qdash.sweep.facts import facts_of
+from qdash.sweep.flush import fetched
+from qdash.sweep.prepare import Prepared, ensure_calibrated, prepare
+from qdash.sweep.spending import Spending
+
+I = TypeVar("I")  # noqa: E741
+START = "start"
+_SLICE_SECONDS = 2.0
+_FIRST_SLICE_SECONDS = 0.5  # so that the chart stands soon
+
+
+class _Stopped(Exception):
+    """Raised inside calibration to leave it."""
+
+
+class BatchedWork(Generic[I]):
+    """Subclasses say what the items are, how they are measured and under which names their scores are kept.
+
+    A position is `batch:item`. Whatever a new process lacks (model, calibration, recorded batch) is made again.
+    """
+
+    keep_inputs = False
+
+    def __init__(self, source: Source, settings: Sequence[Setting], layers: str, artifacts: str):
+        self.source, self.settings, self._layers = source, settings, layers
+        self._artifacts = Path(artifacts)
+        self._stack = ExitStack()
+        self._prepared: Prepared | None = None
+        self._loaded: int | None = None
+        self._spending = Spending()
+
+    @abstractmethod
+    def items(self, prepared: Prepared) -> Sequence[I]:
+        """In order; the same in every process."""
+
+    @abstractmethod
+    def opening(self, bench: Bench, batch: int) -> Iterator[tuple[Score, Measured]]:
+        """What is measured once per batch, before the items."""
+
+    @abstractmethod
+    def measure(self, bench: Bench, items: Sequence[I]) -> Iterator[Measured]:
+        """One Measured per item."""
+
+    @abstractmethod
+    def score(self, item: I, batch: int) -> Score:
+        """The empty score under whose key an item's result is kept."""
+
+    @abstractmethod
+    def planned(self, bench: Bench, items: Sequence[I]) -> tuple[float, list[float]]:
+        """Multiply-accumulates on the current batch: of the opening, and of each item."""
+
+    def close(self) -> None:
+        """Leaves the model as it was."""
+        self._stack.close()
+
+    def advance(self, position: str | None, should_stop: Callable[[], bool]) -> Iterator[Record]:
+        """See `executors.base.Work`."""
+        fresh = self._prepared is None
+        if fresh:
+            self._prepared = self._prepare()
+            yield Facts(facts_of(self._prepared))
+        prepared = self._prepared
+        assert prepared is not None
+        try:
+            ensure_calibrated(prepared, self.source, lambda: _leave_if(should_stop()))
+        except _Stopped:
+            yield self._progress(prepared, START, 0.0)
+            return
+        batch, first = (0, 0) if position in (None, START) else tuple(int(part) for part in str(position).split(":"))
+        items = self.items(prepared)
+        if first == 0 and batch == 0 and fresh:
+            yield self._progress(prepared, "0:0", 0.0)
+        deadline = time.monotonic() + (_FIRST_SLICE_SECONDS if (batch, first) == (0, 0) else _SLICE_SECONDS)
+        pending: list[tuple[Score, Measured]] = []
+        self._load(prepared, batch)
+        if first == 0:
+            pending += self.opening(prepared.bench, batch)
+        done = first
+        for item, measured in zip(items[first:], self.measure(prepared.bench, items[first:]), strict=False):
+            pending.append((self.score(item, batch), measured))
+            done += 1
+            if time.monotonic() > deadline or should_stop():
+                break
+        yield from fetched(pending)
+        yield self._next(prepared, batch, done, len(items))
+
+    def _prepare(self) -> Prepared:
+        return prepare(
+            self._stack, self.source, self.settings, self._layers, self._artifacts, keep_inputs=self.keep_inputs
+        )
+
+    def _load(self, prepared: Prepared, batch: int) -> None:
+        if self._loaded == batch:
+            return
+        subject, size = prepared.subject, self.source.batch_size
+        indices = subject.evaluation_indices[batch * size : (batch + 1) * size]
+        torch.manual_seed(self.source.seed + batch)
+        prepared.bench.load(subject.evaluation.batch(indices).to(subject.device))
+        self._loaded = batch
+
+    def _next(self, prepared: Prepared, batch: int, done: int, items: int) -> Progress:
+        samples, size = len(prepared.subject.evaluation_indices), self.source.batch_size
+        opening, costs = self.planned(prepared.bench, self.items(prepared))
+        per_sample = (opening + sum(costs)) / prepared.bench.batch.size
+        finished = batch * size * per_sample + opening + sum(costs[:done])
+        if done < items:
+            position: str | None = f"{batch}:{done}"
+        else:
+            position = f"{batch + 1}:0" if (batch + 1) * size < samples else None
+        return self._progress(prepared, position, finished, samples * per_sample)
+
+    def _progress(self, prepared: Prepared, position: str | None, done: float, total: float | None = None) -> Progress:
+        if total is None:
+            opening, costs = self.planned(prepared.bench, self.items(prepared))
+            total = (opening + sum(costs)) / prepared.bench.batch.size * len(prepared.subject.evaluation_indices)
+        return Progress(position, done, total, spent=self._spending.since_last(prepared.instrument.executed_macs))
+
+
+def _leave_if(stop: bool) -> None:
+    if stop:
+        raise _Stopped
+

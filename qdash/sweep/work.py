@@ -1,0 +1,76 @@
+"""The sweep: every layer under every setting, one batch after the other."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qdash.bench import Bench, Item, Measured
+from qdash.energy import energy, noise
+from qdash.instrument import Forward, Override
+from qdash.local_errors import output_tensor
+from qdash.records import Score
+from qdash.registry import family
+from qdash.spec import Setting, SweepSpec
+from qdash.sweep.batched import BatchedWork
+from qdash.sweep.flush import count
+from qdash.sweep.prepare import Prepared
+
+
+class SweepWork(BatchedWork[Item]):
+    """Baseline, all-quantized model with cumulative errors, then the method's items."""
+
+    def __init__(self, spec: str, artifacts: str):
+        self.spec = SweepSpec.model_validate_json(spec)
+        self._method = family("methods").create(self.spec.method)
+        self.keep_inputs = self._method.keeps_inputs
+        super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
+
+    def items(self, prepared: Prepared) -> Sequence[Item]:
+        return [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
+
+    def opening(self, bench: Bench, batch: int) -> Iterator[tuple[Score, Measured]]:
+        yield Score("baseline", "", "", batch), baseline(bench)
+        if self._method.measures_output:
+            for setting in self.settings:
+                yield from all_quantized(bench, setting, batch)
+
+    def measure(self, bench: Bench, items: Sequence[Item]) -> Iterator[Measured]:
+        found: Iterator[Measured] = self._method.measure(bench, items)
+        return found
+
+    def score(self, item: Item, batch: int) -> Score:
+        return Score("layer", item.layer, item.setting.key, batch)
+
+    def planned(self, bench: Bench, items: Sequence[Item]) -> tuple[float, list[float]]:
+        passes = 1 + (len(self.settings) if self._method.measures_output else 0)
+        by_layer = {layer: self._method.work(bench, layer) for layer in bench.layers}
+        return passes * bench.tape.macs, [by_layer[item.layer] for item in items]
+
+
+def baseline(bench: Bench) -> Measured:
+    """FP32 on the current batch: outcomes and output energies."""
+    samples = bench.reader.baseline(bench.reference, bench.batch.target)
+    return Measured({"count": count(bench.reference)}, samples)
+
+
+def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[Score, Measured]]:
+    """The all-quantized model on the current batch, and its error at every layer's output."""
+    sums: dict[str, dict[str, Any]] = {layer: {} for layer in bench.layers}
+    overrides = {layer: _comparing(bench, layer, run, sums[layer]) for layer, run in bench.quantized(setting).items()}
+    yield Score("all_quantized", "", setting.key, batch), Measured({}, bench.compared(bench.run(overrides)))
+    for layer, found in sums.items():
+        if found:
+            yield Score("cumulative", layer, setting.key, batch), Measured(found)
+
+
+def _comparing(bench: Bench, layer: str, run: Override, sums: dict[str, Any]) -> Override:
+    expected = iter(bench.references(layer))
+
+    def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        output = run(forward, args, kwargs)
+        reference, got = next(expected, None), output_tensor(output)
+        if reference is not None and reference.shape == got.shape:
+            sums["signal"] = sums.get("signal", 0.0) + energy(reference)
+            sums["noise"] = sums.get("noise", 0.0) + noise(reference, got)
+        return output
+
+    return override
