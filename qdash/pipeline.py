@@ -1,6 +1,5 @@
 """From a queued run to a finished one: work is advanced step by step, and each step is saved before the next."""
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,10 +50,10 @@ def drive(
     An error is stored with the run and raised; the position of the last finished step is kept in every case.
     """
     with outcome(store, run_id):
-        store.set_status(run_id, "running", host=platform.node())
+        store.set_status(run_id, "running", host=home.host())
         stop = stopper(store, run_id, should_stop)
         while step(store, run_id, work, stop, on_record) is not None:
-            if store.settle_cancel(run_id):
+            if store.settle_cancel(run_id) or store.run(run_id).final:
                 break
             if should_stop():
                 store.set_status(run_id, "interrupted")
@@ -72,6 +71,8 @@ def run_inline(
 ) -> Run:
     """Computes a run, new or begun, for the caller to wait for. `executor`: where its work happens."""
     run = store.run(run_id)
+    if run.status == "done":
+        raise InputError(f"the run {run.id} is done; see it with: python -m qdash show {run.id}")
     with driving(store, run.id), outcome(store, run.id):
         store.clear_cancel(run.id)
         place = REGISTRY.create(executor)
@@ -84,7 +85,7 @@ def driving(store: Store, run_id: str) -> Iterator[None]:
     """Holds the run against a second process. Raises InputError where one computes it already."""
     lock = _lock(store, run_id)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=1)  # `driven` holds it for a moment
     except Timeout:
         raise InputError(f"the run {run_id} is being computed by another process; wait, or cancel it first") from None
     try:
@@ -97,7 +98,7 @@ def driven(store: Store, run: Run) -> bool:
     """Whether somebody computes the run; what another machine does can't be seen and counts as yes."""
     if run.status != "running":
         return False
-    if run.host != platform.node():
+    if run.host != home.host():
         return True
     lock = _lock(store, run.id)
     try:

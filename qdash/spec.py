@@ -116,24 +116,12 @@ class SweepSpec(Source):
         return matches(layer, self.layers)
 
 
-Split = Literal["all", "first_half", "second_half"]
-
-
 class MeasureSpec(Frozen):
-    """Mixed models to measure: each keep set stays in FP32, every other layer of the sweep is quantized.
-
-    `split`: all evaluation samples of the sweep, or one half of them, so that a set can be chosen on one half and
-    confirmed on the other.
-    """
+    """Mixed models to measure: each keep set stays in FP32, every other layer of the sweep is quantized."""
 
     sweep: SweepSpec
     setting: Setting
     keep_sets: tuple[tuple[str, ...], ...] = Field(min_length=1)
-    split: Split = "all"
-
-    def subject(self, keep: Iterable[str]) -> str:
-        """The name under which a set's scores are kept: its split and its layers, sorted."""
-        return f"{self.split}|{','.join(sorted(keep))}"
 
     def check_layers(self, layers: Iterable[str]) -> None:
         """Raises SpecError where a set names a layer that the sweep doesn't have."""
@@ -153,3 +141,8 @@ def checked(spec: type[S], **values: object) -> S:
         return spec(**values)
     except ValidationError as error:
         raise SpecError(first_problem(error)) from error
+
+
+def keep_key(keep: Iterable[str]) -> str:
+    """The name under which the scores of a keep set are stored: its layers, sorted."""
+    return ",".join(sorted(keep))

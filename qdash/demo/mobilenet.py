@@ -1,13 +1,14 @@
-"""A MobileNetV2 for 8×8 digits (Sandler et al. 2018, arXiv:1801.04381), with timm's names: conv_pw, conv_dw, conv_pwl."""
+"""A MobileNetV2 for 8×8 digits (Sandler et al. 2018, arXiv:1801.04381), with timm's names."""
 
 from torch import Tensor, nn
 
 # (output channels, stride) of each inverted residual block
-BLOCKS = ((16, 1), (16, 1), (24, 2), (24, 1), (40, 2), (40, 1))
+BLOCKS = ((6, 1), (6, 1), (8, 2), (8, 1), (12, 2), (12, 1))
+STEM, HEAD = 6, 32
 
 
 class InvertedResidual(nn.Module):
-    """Expand (1×1), filter each channel alone (3×3 depthwise), project (1×1, no activation)."""
+    """conv_pw expands, conv_dw filters each channel alone (depthwise), conv_pwl projects without activation."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int = 4):
         super().__init__()
@@ -34,18 +35,18 @@ class DigitsMobileNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv_stem = nn.Conv2d(1, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
+        self.conv_stem = nn.Conv2d(1, STEM, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(STEM)
         self.act1 = nn.ReLU6(inplace=True)
-        widths = [16, *(outputs for outputs, _ in BLOCKS)]
+        widths = [STEM, *(outputs for outputs, _ in BLOCKS)]
         self.blocks = nn.Sequential(
             *(InvertedResidual(inputs, *block) for inputs, block in zip(widths, BLOCKS, strict=False))
         )
-        self.conv_head = nn.Conv2d(widths[-1], 96, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(96)
+        self.conv_head = nn.Conv2d(widths[-1], HEAD, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(HEAD)
         self.act2 = nn.ReLU6(inplace=True)
         self.global_pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(96, 10)
+        self.classifier = nn.Linear(HEAD, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.act1(self.bn1(self.conv_stem(x)))

@@ -1,4 +1,4 @@
-"""A small vision transformer for 8×8 digits (Dosovitskiy et al. 2020, arXiv:2010.11929), with q, k and v of their own."""
+"""A small vision transformer for 8×8 digits (Dosovitskiy et al. 2020, arXiv:2010.11929)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: (n, tokens, width) → the same shape."""
+    """Multi-head self-attention, q, k and v each a layer of its own: (n, tokens, width) → the same shape."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -24,7 +24,7 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(n, tokens, width) → (n, heads, tokens, width / heads)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class Mlp(nn.Module):
@@ -58,9 +58,9 @@ class Block(nn.Module):
 
 
 class DigitsViT(nn.Module):
-    """26 weight layers over 16 patches of 2×2 pixels: (n, 1, 8, 8) → logits (n, 10)."""
+    """20 weight layers over 16 patches of 2×2 pixels: (n, 1, 8, 8) → logits (n, 10)."""
 
-    def __init__(self, width: int = 48, depth: int = 4, heads: int = 4):
+    def __init__(self, width: int = 40, depth: int = 3, heads: int = 4):
         super().__init__()
         self.patch_embed = nn.Conv2d(1, width, kernel_size=2, stride=2)
         self.pos_embed = nn.Parameter(torch.empty(1, 16, width))

@@ -17,30 +17,30 @@ from qdash.faults import as_qdash_error
 
 def main() -> None:
     """Serves requests until stdin ends, which it does when the parent is gone, however it went."""
-    replies = _private_stdout()
+    requests, replies = _private_pipes()
     be_nice()
-    Child(replies).serve()
+    Child(requests, replies).serve()
 
 
 class Child:
     """One Work, a request at a time; `stop` and the end of stdin are seen by a thread while it computes."""
 
-    def __init__(self, replies: BinaryIO):
-        self._replies = replies
+    def __init__(self, requests: BinaryIO, replies: BinaryIO):
+        self._stdin, self._replies = requests, replies
         self._requests: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._stopped_request = 0
         self._work: Work | None = None
 
     def serve(self) -> None:
         """Answers each request with records and an end, or with an error."""
-        threading.Thread(target=self._listen, args=(sys.stdin.buffer,), daemon=True).start()
+        threading.Thread(target=self._listen, daemon=True).start()
         while True:
             what, request, *arguments = self._requests.get()
             try:
                 for record in getattr(self, f"_{what}")(request, *arguments):
                     self._reply(request, "record", record)
                 self._reply(request, "end", None)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._reply(request, "error", _described(as_qdash_error(error)))
 
     def _open(self, _request: int, kind: str, spec: str, artifacts: str, path: list[str]) -> Iterator[Any]:
@@ -53,10 +53,10 @@ class Child:
             raise QdashError("the work was not opened")
         return self._work.advance(position, lambda: self._stopped_request >= request)
 
-    def _listen(self, requests: BinaryIO) -> None:
+    def _listen(self) -> None:
         try:
             while True:
-                message = pickle.load(requests)
+                message = pickle.load(self._stdin)
                 if message[0] == "stop":
                     self._stopped_request = message[1]
                 else:
@@ -74,11 +74,13 @@ def _described(error: QdashError) -> tuple[list[str], str]:
     return [kind.__name__ for kind in type(error).__mro__], str(error)
 
 
-def _private_stdout() -> BinaryIO:
-    """What a model prints must not get between the records: descriptor 1 becomes stderr."""
-    replies = os.fdopen(os.dup(1), "wb")
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Requests and replies on descriptors of their own: a model may read its stdin (empty) and print (to stderr)."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    return replies
+    return requests, replies
 
 
 def _end_group() -> None:

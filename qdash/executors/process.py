@@ -9,14 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, ClassVar
 
-import qdash
 from qdash import errors
 from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Executor, ShouldStop, Work
 from qdash.executors.scheduling import thread_limits
+from qdash.executors.spawning import environment
 from qdash.records import Record
 
 POLL_S = 0.2  # how often `should_stop` is asked while the child computes
@@ -62,7 +61,7 @@ class _Child:
             [sys.executable, "-m", "qdash.executors.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env={**thread_limits(), **environment()},
             process_group=0,  # a Ctrl-C in the terminal is the parent's to handle
         )
         self._replies: queue.SimpleQueue[tuple[int, str, Any]] = queue.SimpleQueue()
@@ -147,12 +146,6 @@ def _death(code: int) -> QdashError:
     out_of_memory = "; it may have run out of memory: try a smaller --batch-size" if -code == signal.SIGKILL else ""
     remedy = out_of_memory or "; a native library crashed: try --device cpu, or resume to go on from the last step"
     return QdashError(f"the job's process died (signal {-code}, {name}){remedy}")
-
-
-def _environment() -> dict[str, str]:
-    package = str(Path(qdash.__file__).parent.parent)
-    paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**thread_limits(), **os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:

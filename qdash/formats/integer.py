@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Integer(Format):
     """Equally spaced integer levels of {bits} bits (signed: {signed}).
 
-    Symmetric: the zero point is 0; a signed grid leaves out its lowest level so that both sides are alike (int8: −127 to
-    127), an unsigned grid fits only data without negative values. Affine: all levels, the zero point moves with the data.
+    Symmetric: the zero point is 0; a signed grid leaves out its lowest level so that both sides are alike (int8: −127
+    to 127), an unsigned grid fits only data without negative values. Affine: all levels, the zero point moves with the
+    data.
     """
 
     name: ClassVar[str] = "integer"
@@ -64,7 +65,7 @@ class Integer(Format):
     def magnitude_levels(self, scheme: str, one_sided: bool) -> int:
         """Half of all levels where they are shared by two signs, else all of them."""
         all_on_one_side = one_sided if scheme == "affine" else not self.signed
-        return 2 ** (self.bits if all_on_one_side else self.bits - 1)
+        return 1 << (self.bits if all_on_one_side else self.bits - 1)
 
     def _parameters(self, low: Any, high: Any, scheme: str, xp: Any) -> tuple[Any, Any]:
         q_min, q_max = self.limits(scheme)

@@ -32,7 +32,8 @@ class Observer(Member):
 
 def largest_magnitude(statistics: Statistics) -> np.ndarray:
     """max(|minimum|, |maximum|), (rows,)."""
-    return np.maximum(np.abs(statistics.minimum), np.abs(statistics.maximum))
+    magnitude: np.ndarray = np.maximum(np.abs(statistics.minimum), np.abs(statistics.maximum))
+    return magnitude
 
 
 def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
@@ -44,5 +45,9 @@ def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> t
 def symmetric_range(magnitude: np.ndarray, statistics: Statistics, format: Format) -> tuple[np.ndarray, np.ndarray]:
     """−magnitude … magnitude, held within the largest magnitude seen; see `Observer.clipping_range` for low = 0."""
     magnitude = np.minimum(magnitude, largest_magnitude(statistics))
-    mirrored = format.has_negative_numbers | (statistics.minimum < 0)
-    return np.where(mirrored, -magnitude, 0.0), magnitude
+    return np.where(mirrored(statistics, format), -magnitude, 0.0), magnitude
+
+
+def mirrored(statistics: Statistics, format: Format) -> np.ndarray:
+    """Which rows have a symmetric range with a negative half, (rows,) bool."""
+    return format.has_negative_numbers | (statistics.minimum < 0)

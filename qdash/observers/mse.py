@@ -7,15 +7,15 @@ from typing import ClassVar
 import numpy as np
 
 from qdash.formats.base import Format
-from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
+from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, mirrored
 from qdash.quant.cells import Cells, coarsened
 from qdash.quant.statistics import Statistics
 
 OCTAVES = 10  # a threshold further below the largest value than 2⁻¹⁰ never pays: that value's clipping error outweighs
-ROUNDS = 5
+REFINEMENT = {1: (9, 4, 3), 2: (3, 2, 5)}  # by number of ends: points per end, how much finer each round is, rounds
 COARSE_ABOVE = 1024
 MANTISSA_BITS = 4
-EFFORT = 1_000_000  # cells × candidates of the coarse grid: small tensors are searched densely, large ones quickly
+EFFORT = 100_000  # cells × candidates of the coarse grid: small tensors are searched densely, large ones quickly
 
 Errors = Callable[[Cells, np.ndarray], np.ndarray]
 
@@ -38,7 +38,7 @@ class MeanSquaredError(Observer):
             kept = ends[:, None] * np.exp2(-OCTAVES * shrink**2)
             if scheme == "affine":
                 return kept[..., 0], kept[..., -1]
-            return symmetric_range(kept[..., 0], statistics, format)
+            return np.where(mirrored(statistics, format)[:, None], -kept[..., 0], 0.0), kept[..., 0]
 
         def errors(cells: Cells, shrink: np.ndarray) -> np.ndarray:
             return format.squared_error(cells, *ranges(shrink), scheme)
@@ -60,13 +60,19 @@ def _search(errors: Errors, cells: Cells, ends: np.ndarray) -> np.ndarray:
     rows, axes = ends.shape
     small = coarsened(cells, MANTISSA_BITS, OCTAVES) if cells.mass.shape[1] > COARSE_ABOVE else cells
     per_axis = _grid_points(small.mass.size, axes)
-    grid = np.array(list(product(np.linspace(0, 1, per_axis), repeat=axes)))
+    grid = _grid(np.linspace(0, 1, per_axis), axes)
     best = _smallest(errors, small, np.broadcast_to(grid, (rows, *grid.shape)))
-    steps = np.array(list(product((-1.0, 0.0, 1.0), repeat=axes)))
-    for halving in range(1, ROUNDS + 1):
-        near = np.clip(best[:, None] + steps / ((per_axis - 1) * 2**halving), 0, 1)
+    points, finer, rounds = REFINEMENT[axes]
+    steps = _grid(np.linspace(-1, 1, points), axes) / (per_axis - 1)
+    for refinement in range(rounds):
+        near = np.clip(best[:, None] + steps / finer**refinement, 0, 1)
         best = _smallest(errors, cells, np.concatenate([near, np.zeros((rows, 1, axes))], axis=1))
     return best
+
+
+def _grid(points: np.ndarray, axes: int) -> np.ndarray:
+    """(points ** axes, axes): all combinations."""
+    return np.array(list(product(points, repeat=axes)))
 
 
 def _smallest(errors: Errors, cells: Cells, candidates: np.ndarray) -> np.ndarray:
@@ -79,4 +85,4 @@ def _smallest(errors: Errors, cells: Cells, candidates: np.ndarray) -> np.ndarra
 def _grid_points(values: int, axes: int) -> int:
     """Per axis: as many as the effort allows, within bounds that keep the grid useful and quick."""
     affordable = (EFFORT / max(values, 1)) ** (1 / axes)
-    return int(np.clip(affordable, *((24, 512) if axes == 1 else (14, 40))))
+    return int(np.clip(affordable, *((24, 512) if axes == 1 else (12, 40))))

@@ -15,8 +15,8 @@ from qdash.quant.statistics import Statistics
 class Percentile(Observer):
     """Keeps a share of the values and clips the rest, however far away it lies.
 
-    Affine: equal tails are cut on both sides, at the quantiles (1 − p)/2 and 1 − (1 − p)/2. Symmetric: the quantile p of
-    |x|. With p = 100 it is min_max.
+    Affine: equal tails are cut on both sides, at the quantiles (1 − p)/2 and 1 − (1 − p)/2. Symmetric: the quantile p
+    of |x|. With p = 100 it is min_max.
     """
 
     needs_distribution: ClassVar[bool] = True

@@ -1,7 +1,7 @@
 """A histogram whose bins never change: the upper 16 bits of a float32 (sign, exponent, 7 mantissa bits).
 
-Bins are fixed, so histograms of batches add up, in any order, and no outlier moves an edge. A bin is at most 1/128 of its
-value wide. NaN and infinities have no place in it: leave them out before counting.
+Bins are fixed, so histograms of batches add up, in any order, and no outlier moves an edge. A bin is at most 1/128 of
+its value wide. NaN and infinities have no place in it: leave them out before counting.
 """
 
 from typing import NamedTuple

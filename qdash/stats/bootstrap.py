@@ -49,7 +49,8 @@ def _resampled_ratios(num: np.ndarray, den: np.ndarray, seed: int, resamples: in
     both = np.concatenate([num, den], axis=1)
     sums = [_counts(rng, min(block, resamples - start), n) @ both for start in range(0, resamples, block)]
     totals = np.concatenate(sums)
-    return totals[:, :k] / totals[:, k:]
+    ratios: np.ndarray = totals[:, :k] / totals[:, k:]
+    return ratios
 
 
 def _counts(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:

@@ -13,9 +13,9 @@ def tango_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(low, high) of the difference (gained − lost) / n, fractions in [−1, 1], float64.
 
-    `gained`: pairs that were wrong before and are right now; `lost`: the other way round; `n`: all pairs; integer arrays
-    that broadcast. The width is never zero; n = 0 gives NaN. Raises ValueError where counts are negative or add up to
-    more than n.
+    `gained`: pairs that were wrong before and are right now; `lost`: the other way round; `n`: all pairs; integer
+    arrays that broadcast. The width is never zero; n = 0 gives NaN. Raises ValueError where counts are negative or add
+    up to more than n.
     """
     b, c, n = np.broadcast_arrays(*(np.asarray(part, np.float64) for part in (gained, lost, n)))
     if np.any((b < 0) | (c < 0) | (b + c > n)):
@@ -47,4 +47,5 @@ def standard_error(b: np.ndarray, c: np.ndarray, n: np.ndarray, delta: np.ndarra
     root = np.sqrt(np.maximum(linear**2 + 8 * n * c * product, 0))
     denominator = np.where(linear > 0, linear + root, 1.0)
     q = np.where(linear > 0, 2 * c * product / denominator, (root - linear) / (4 * n))
-    return np.sqrt(np.maximum(n * (2 * q + product), 0))
+    error: np.ndarray = np.sqrt(np.maximum(n * (2 * q + product), 0))
+    return error

@@ -133,4 +133,3 @@ class BatchedWork(Generic[I]):
 def _leave_if(stop: bool) -> None:
     if stop:
         raise _Stopped
-

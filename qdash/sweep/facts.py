@@ -71,6 +71,7 @@ def _layer(prepared: Prepared, order: int, name: str) -> dict[str, Any]:
         "calls": len(bench.tape.calls.get(name, ())),
         "params": sum(p.numel() for p in module.parameters(recurse=False)),
         "macs": bench.work_inside(name) / bench.batch.size,
+        "macs_from_here": bench.work_from(name) / bench.batch.size,
         "weights": {w: {"shape": list(getattr(module, w).shape), "axis": axis} for w, axis in weights.items()},
         "note": kind.note,
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from qdash.bench import Bench, Measured, Stopwatch
 from qdash.records import Score
-from qdash.spec import MeasureSpec
+from qdash.spec import MeasureSpec, keep_key
 from qdash.sweep.batched import BatchedWork
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.work import baseline
@@ -34,7 +34,7 @@ class MeasureWork(BatchedWork[KeepSet]):
             yield Measured({}, found, watch.seconds)
 
     def score(self, item: KeepSet, batch: int) -> Score:
-        return Score("measurement", self.spec.subject(item), self.spec.setting.key, batch)
+        return Score("measurement", keep_key(item), self.spec.setting.key, batch)
 
     def planned(self, bench: Bench, items: Sequence[KeepSet]) -> tuple[float, list[float]]:
         return bench.tape.macs, [bench.work_from(self._first(bench, keep)) for keep in items]

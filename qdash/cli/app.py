@@ -1,0 +1,62 @@
+"""The commands and how their errors end: one line on stderr and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from qdash.cli import history, recommend, sweep
+from qdash.errors import QdashError
+
+app = typer.Typer(
+    name="python -m qdash",
+    help="Which layers of a PyTorch model survive quantization, and which to keep in FP32.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("list")(history.list_family)
+app.command("sweep")(sweep.sweep)
+app.command("runs")(history.runs)
+app.command("show")(history.show)
+app.command("recommend")(recommend.recommend)
+app.command("resume")(sweep.resume)
+app.command("cancel")(history.cancel)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    try:
+        code = app(args=list(arguments), prog_name="python -m qdash", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except TyperException as error:
+        return _fail(_usage(error), 2)
+    except (Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
+    except QdashError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # the reader of our output went away: not worth a message
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from qdash.faults import as_qdash_error
+
+        return _fail(str(as_qdash_error(error)), 1)
+
+
+def _usage(error: TyperException) -> str:
+    message = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    return f"{message} See: {context.command_path} --help" if context else message
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {_one_line(message)}\n" if code != 130 else f"{_one_line(message)}\n")
+    return code
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,63 @@
+"""Runs a job in this process with a progress bar, and stops between layers on Ctrl-C."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from qdash.errors import InterruptedRun
+from qdash.records import Progress, Record
+from qdash.store.runs import Run
+from qdash.store.store import Store
+
+
+def compute(store: Store, run_id: str, executor: str, what: str) -> Run:
+    """Computes a run to its end. Raises InterruptedRun, which says how to go on, after Ctrl-C or a cancel."""
+    from qdash.pipeline import run_inline
+
+    with _Stop() as stop, _bar(what) as update:
+        run = run_inline(store, run_id, executor, should_stop=lambda: stop.asked, on_record=update)
+    if run.status != "done":
+        raise InterruptedRun(f"{run.status}; what is done is kept; go on with: python -m qdash resume {run.id}")
+    return run
+
+
+class _Stop:
+    """The first Ctrl-C asks to stop after the current layer; the second one ends at once."""
+
+    def __enter__(self) -> "_Stop":
+        self.asked = False
+        self._before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        sys.stderr.write("\nstopping after this layer; Ctrl-C again ends at once\n")
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Bar(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+
+        def update(record: Record) -> None:
+            if isinstance(record, Progress):
+                bar.update(task, completed=record.done, total=record.total)
+
+        yield update

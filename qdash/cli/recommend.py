@@ -1,0 +1,90 @@
+"""`recommend`: measures mixed models and says which layers to keep in FP32."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
+
+if TYPE_CHECKING:
+    from qdash.history import Sweep
+    from qdash.results.frontier import Limits
+    from qdash.spec import Setting
+    from qdash.store.store import Store
+
+
+def recommend(
+    run: Annotated[str, typer.Argument(help="a sweep's id, a unique beginning of it, or latest")],
+    max_drop: Annotated[float, typer.Option(min=0.0, help="points of the metric that may be lost")] = 1.0,
+    max_fp32: Annotated[int | None, typer.Option(min=0, help="layers that may stay in FP32")] = None,
+    max_size: Annotated[float | None, typer.Option(min=0.0, help="MB that the model may weigh")] = None,
+    setting: Annotated[str | None, typer.Option(help="key of a setting, where the sweep has several")] = None,
+    confirm: Annotated[bool, typer.Option(help="choose on one half of the samples, measure on the other")] = False,
+    store: StoreUrl = None,
+    json: JsonFile = None,
+) -> None:
+    """The smallest measured set of FP32 layers that keeps the metric within the tolerance."""
+    from qdash.answers import recommendation
+    from qdash.confirm import confirmed
+    from qdash.history import load_sweep
+    from qdash.results.frontier import Limits
+    from qdash.store.store import Store
+
+    limits = Limits(max_drop, max_fp32, max_size)
+    with Store.open(store) as opened:
+        sweep = load_sweep(opened, run)
+        chosen = sweep.setting(setting)
+        measure_frontier(opened, sweep, chosen, limits)
+        found = recommendation(opened, sweep, chosen, limits)
+        if confirm:
+            found |= {"confirmed": confirmed(opened, sweep, chosen, limits, _measure(opened, sweep, chosen))}
+    if json is not None:
+        write_json(found, json)
+    if json != "-":
+        _report(found, sweep)
+
+
+def measure_frontier(store: "Store", sweep: "Sweep", setting: "Setting", limits: "Limits") -> None:
+    """Measures what the recommender proposes and is not measured yet, then closer around the tolerance."""
+    from qdash.answers import finer_sets, missing_sets
+
+    measure = _measure(store, sweep, setting)
+    measure(missing_sets(store, sweep, setting))
+    while sets := finer_sets(store, sweep, setting, limits):
+        measure(sets)
+
+
+def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Any:
+    from qdash.answers import create_measure_run
+    from qdash.cli.progress import compute
+
+    def measure(keep_sets: list[tuple[str, ...]]) -> None:
+        if keep_sets:
+            run_id = create_measure_run(store, sweep.run.id, keep_sets, setting)
+            note(f"run {run_id}: measuring {len(keep_sets)} mixed models")
+            compute(store, run_id, sweep.spec.executor, "measuring")
+
+    return measure
+
+
+def _report(found: dict[str, Any], sweep: "Sweep") -> None:
+    unit = sweep.facts["metric"]["unit"]
+    say(
+        f"verdict: {found['verdict']} within {shown(found['max_drop_points'])} points, chosen and measured on the same samples"
+    )
+    kept = found["keep_fp32"]
+    say(f"keep in FP32 ({len(kept)} of {len(sweep.facts['layers'])}): {', '.join(kept) or 'nothing'}")
+    if found["samples_needed"]:
+        say(f"about {found['samples_needed']} samples would show it")
+    if found.get("confirmed"):
+        held = found["confirmed"]
+        say(
+            f"on {held['samples']} held-back samples: {shown(held['value'], 2, unit)}, {shown(held['delta'])} "
+            f"[{shown(held['low'])}, {shown(held['high'])}] points with {len(held['layers'])} layers in FP32"
+        )
+    rows = (
+        (str(p["k"]), shown(p["value"], 2, unit), shown(p["delta"]), f"{shown(p['low'])} … {shown(p['high'])}",
+         shown(p["size_mb"], 3, "MB"), str(p["samples"]))
+        for p in found["frontier"]
+    )  # fmt: skip
+    table("measured mixed models", ("FP32 layers", "metric", "delta points", "95 % interval", "size", "samples"), rows)

@@ -1,0 +1,69 @@
+"""Stored runs as results: what every page, the command line and the exporters read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qdash.errors import InputError
+from qdash.results.frontier import frontier_point
+from qdash.results.sweep import sweep_result
+from qdash.results.tally import Tallies
+from qdash.spec import MeasureSpec, Setting, SweepSpec
+from qdash.store.runs import Run
+from qdash.store.store import Store
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A stored sweep with all that it found."""
+
+    run: Run
+    spec: SweepSpec
+    facts: Mapping[str, Any]
+    tallies: Tallies
+
+    def result(self) -> dict[str, Any]:
+        """The sweep JSON."""
+        return sweep_result(self.run.id, self.spec, self.facts, self.tallies, self.run.cost)
+
+    def setting(self, key: str | None = None) -> Setting:
+        """A setting of the matrix by its key; the first one where None. Raises InputError."""
+        settings = {setting.key: setting for setting in self.spec.settings()}
+        if key is None:
+            return next(iter(settings.values()))
+        if key not in settings:
+            raise InputError(f"run {self.run.id} has no setting {key!r}; it has: {', '.join(settings)}")
+        return settings[key]
+
+
+def load_sweep(store: Store, run_id: str) -> Sweep:
+    """Raises InputError where the run is no sweep or has found nothing yet."""
+    run = store.run(run_id)
+    if run.kind != "sweep":
+        raise InputError(f"run {run.id} is a {run.kind}, not a sweep; its sweep is {run.parent or 'not stored'}")
+    if run.facts is None:
+        why = f": {run.error}" if run.error else ""
+        raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
+    return Sweep(run, SweepSpec.model_validate_json(run.spec), run.facts, Tallies(store.scores(run.id)))
+
+
+def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:
+    """Every set measured for a sweep under a setting, smallest first; of repeated ones that with most samples."""
+    best: dict[tuple[str, ...], dict[str, Any]] = {}
+    for tallies, keep in measurements(store, sweep, setting):
+        point = frontier_point(keep, sweep.facts, setting, tallies, sweep.spec.seed)
+        key = tuple(sorted(keep))
+        if point is not None and point["samples"] > best.get(key, {"samples": 0})["samples"]:
+            best[key] = point
+    return sorted(best.values(), key=lambda point: (point["k"], point["size_mb"]))
+
+
+def measurements(store: Store, sweep: Sweep, setting: Setting) -> list[tuple[Tallies, tuple[str, ...]]]:
+    """(scores, keep set) of every measurement of a sweep under a setting."""
+    found = []
+    for run in store.runs(kind="measure", parent=sweep.run.id, limit=1000):
+        spec = MeasureSpec.model_validate_json(run.spec)
+        if spec.setting == setting:
+            tallies = Tallies(store.scores(run.id))
+            found += [(tallies, keep) for keep in spec.keep_sets]
+    return found

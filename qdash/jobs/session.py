@@ -1,0 +1,56 @@
+"""One run in a worker: its lock and its child process, open from the first step that is really computed to the last."""
+
+import logging
+from contextlib import ExitStack
+from types import TracebackType
+
+from qdash import home
+from qdash.errors import QdashError
+from qdash.executors.base import REGISTRY, Work
+from qdash.pipeline import driving, never, outcome, step, stopper
+from qdash.store.store import Store
+
+EXECUTOR = "process"
+LOG = logging.getLogger("qdash.jobs")
+
+
+class Session:
+    """Steps of one run. A step that a recovered job finds in its records is never asked for here."""
+
+    def __init__(self, store: Store, run_id: str):
+        self._store, self._run_id = store, run_id
+        self._open = ExitStack()
+        self._work: Work | None = None
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def step(self) -> str | None:
+        """The next position; None where the run needs no further step, for whatever reason its status tells."""
+        if self._store.settle_cancel(self._run_id) or self._store.run(self._run_id).final:
+            return None
+        try:
+            position = self._advance()
+        except QdashError as error:
+            LOG.warning("run %s: %s", self._run_id, error)
+            return None
+        return None if self._store.settle_cancel(self._run_id) else position
+
+    def _advance(self) -> str | None:
+        if self._work is None:
+            self._open.enter_context(driving(self._store, self._run_id))
+        with outcome(self._store, self._run_id):
+            work = self._work = self._work or self._start()
+            return step(self._store, self._run_id, work, stopper(self._store, self._run_id, never))
+
+    def _start(self) -> Work:
+        run = self._store.run(self._run_id)
+        self._store.set_status(run.id, "running", host=home.host())
+        place = REGISTRY.create(EXECUTOR)
+        work: Work = self._open.enter_context(place.open(run.kind, run.spec, str(home.artifacts(run.id))))
+        return work

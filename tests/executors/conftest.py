@@ -1,0 +1,13 @@
+"""A home of its own for each test, and a fake Work that a child can import."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDASH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("QDASH_STORE_URL", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent)])

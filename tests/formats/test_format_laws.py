@@ -1,0 +1,139 @@
+"""The laws of `formats/base.py` over all members."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from qdash.errors import SpecError
+from qdash.quant.cells import Cells
+from qdash.registry import family
+
+FORMATS = family("formats")
+SCHEMES = ["affine", "symmetric"]
+values = arrays(np.float32, (3, 8), elements=st.floats(-1e6, 1e6, width=32))
+
+
+def prepared(name: str, scheme: str, x: np.ndarray):
+    """A member, its parameters for the rows of `x`, and `x` made fit for it."""
+    member = FORMATS.create(name)
+    if scheme == "symmetric" and not member.has_negative_numbers:
+        x = np.abs(x)
+    low, high = x.min(axis=1, keepdims=True).astype(np.float64), x.max(axis=1, keepdims=True).astype(np.float64)
+    return member, x, *member.parameters(low, high, scheme)
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(x=values)
+def test_laws(name, scheme, x):
+    x[0, 0] = 0
+    member, x, scale, zero_point = prepared(name, scheme, x)
+    once = member.fake_quantize(x, scale, zero_point, scheme)
+    twice = member.fake_quantize(once, scale, zero_point, scheme)
+    tensors = (torch.from_numpy(part) for part in (x, scale, zero_point))
+    on_torch = member.fake_quantize(*tensors, scheme)
+    assert np.array_equal(once, twice)
+    assert once[0, 0] == 0
+    assert once.shape == x.shape
+    assert once.dtype == x.dtype
+    assert np.array_equal(on_torch.numpy(), once)
+    assert (scale.shape, scale.dtype, zero_point.dtype) == ((3, 1), np.float32, np.int32)
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_nan_stays_nan(name, scheme):
+    member, x, scale, zero_point = prepared(name, scheme, np.ones((1, 3), np.float32))
+    x[0, 1] = np.nan
+    for given_x, kind in ((x, np.asarray), (torch.from_numpy(x), torch.from_numpy)):
+        y = np.asarray(member.fake_quantize(given_x, kind(scale), kind(zero_point), scheme))
+        assert np.isnan(y).tolist() == [[False, True, False]]
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(x=values)
+def test_live_parameters_are_parameters(name, scheme, x):
+    member, x, scale, zero_point = prepared(name, scheme, x)
+    live = torch.from_numpy(x)
+    live_scale, live_zero_point = member.live_parameters(live.amin(1, True), live.amax(1, True), scheme)
+    assert np.array_equal(live_scale.numpy(), scale)
+    assert np.array_equal(live_zero_point.numpy(), zero_point)
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(x=values)
+def test_squared_error_is_that_of_fake_quantize(name, scheme, x):
+    member, x, scale, zero_point = prepared(name, scheme, x)
+    wide = x.astype(np.float64)
+    low, high = wide.min(axis=1, keepdims=True), wide.max(axis=1, keepdims=True)
+    ours = member.squared_error(Cells(wide, wide, np.ones_like(wide)), low, high, scheme)
+    exact = ((wide - member.fake_quantize(wide, scale, zero_point, scheme)) ** 2).sum(axis=1, keepdims=True)
+    assert ours.shape == (3, 1)
+    assert ours == pytest.approx(exact, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+def test_help_is_complete(name):
+    entry = FORMATS.entry(name).describe()
+    assert "{" not in entry["help"]
+    assert len(entry["help"]) > 40
+    assert entry["options"] == []
+    assert FORMATS.create(name).bits_per_value > 0
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8, 16])
+def test_limits(bits):
+    signed, unsigned = FORMATS.create(f"int{bits}"), FORMATS.create(f"uint{bits}")
+    top = 2 ** (bits - 1) - 1
+    assert signed.limits("symmetric") == (-top, top)
+    assert signed.limits("affine") == (-top - 1, top)
+    assert unsigned.limits("symmetric") == unsigned.limits("affine") == (0, 2**bits - 1)
+    assert signed.bits_per_value == unsigned.bits_per_value == bits
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+@given(x=values)
+def test_affine_signed_and_unsigned_score_alike(bits, x):
+    results = []
+    for name in (f"int{bits}", f"uint{bits}"):
+        member, x, scale, zero_point = prepared(name, "affine", x)
+        results.append(member.fake_quantize(x, scale, zero_point, "affine"))
+    assert results[0] == pytest.approx(results[1], rel=1e-6, abs=1.0001 * float(scale.max()))
+    steps = np.abs(results[0] - results[1]) / scale
+    assert np.all(np.minimum(steps, np.abs(steps - 1)) < 1e-2)
+
+
+def test_symmetric_unsigned_refuses_negative_data():
+    with pytest.raises(SpecError, match=r"uint8 symmetric: the range starts at -1.5, below 0; use int8 or the affine"):
+        FORMATS.create("uint8").parameters(np.array([-1.5]), np.array([2.0]), "symmetric")
+    with pytest.raises(SpecError, match="uint4"):
+        FORMATS.create("uint4").live_parameters(torch.tensor([-1.0]), torch.tensor([1.0]), "symmetric")
+    assert FORMATS.create("uint8").parameters(np.zeros(1), np.full(1, 255.0), "symmetric").scale[0] == 1
+
+
+def test_symmetric_is_narrow_also_where_values_are_clipped():
+    member = FORMATS.create("int8")
+    scale, zero_point = member.parameters(np.array([-127.0]), np.array([127.0]), "symmetric")
+    x = np.array([-1000.0, 1000.0], np.float32)
+    assert member.fake_quantize(x, scale, zero_point, "symmetric").tolist() == [-127, 127]
+    int2 = FORMATS.create("int2")
+    assert int2.fake_quantize(x, np.float32(1), np.int32(0), "symmetric").tolist() == [-1, 1]
+
+
+def test_magnitude_levels():
+    int8, uint8 = FORMATS.create("int8"), FORMATS.create("uint8")
+    assert int8.magnitude_levels("symmetric", True) == 128  # as TensorRT
+    assert int8.magnitude_levels("affine", False) == uint8.magnitude_levels("affine", False) == 128
+    assert int8.magnitude_levels("affine", True) == uint8.magnitude_levels("symmetric", True) == 256
+
+
+def test_identity_is_lossless():
+    member, x = FORMATS.create("identity"), torch.randn(4, 4)
+    assert member.lossless
+    assert member.bits_per_value == 32
+    assert member.fake_quantize(x, 1.0, 0, "affine") is x

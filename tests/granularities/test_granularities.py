@@ -1,0 +1,59 @@
+"""The laws of `granularities/base.py` over all members, and which values share a row."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qdash.errors import SpecError
+from qdash.registry import family
+
+GRANULARITIES = family("granularities")
+SPECS = [spec for entry in GRANULARITIES for spec in entry.describe()["examples"]]
+shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(lambda tail: (3, *tail, 128))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@given(shape=shapes, axis=st.integers(0, 1))
+def test_restore_undoes_rows(spec, shape, axis):
+    member, x = GRANULARITIES.create(spec), np.arange(float(np.prod(shape))).reshape(shape)
+    for kind in (x, torch.from_numpy(x), torch.from_numpy(x).transpose(0, 1)):
+        rows = member.rows(kind, axis)
+        assert rows.ndim == 2
+        restored = member.restore(rows, tuple(kind.shape), axis)
+        assert np.array_equal(np.asarray(restored), np.asarray(kind))
+
+
+@pytest.mark.parametrize("name", ["per_tensor", "per_channel", "per_token", "per_sample"])
+@given(shape=shapes, axis=st.integers(0, 1))
+def test_reduced_axes_give_the_extremes_of_the_rows(name, shape, axis):
+    member, x = GRANULARITIES.create(name), np.random.default_rng(0).normal(size=shape)
+    broadcast = x.max(axis=member.reduced(x.ndim, axis), keepdims=True)
+    assert broadcast.ravel().tolist() == member.rows(x, axis).max(axis=1).tolist()
+
+
+def test_transposed_convolutions_have_their_channels_on_axis_1():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+    rows = GRANULARITIES.create("per_channel").rows(x, 1)
+    assert rows.shape == (3, 40)
+    assert np.array_equal(np.sort(rows[1]), np.sort(x[:, 1].ravel()))
+    assert GRANULARITIES.create("per_channel").reduced(4, 1) == (0, 2, 3)
+    assert GRANULARITIES.create("per_channel").reduced(4, -3) == (0, 2, 3)
+
+
+def test_groups_lie_along_the_input_axis():
+    x = np.arange(2 * 6).reshape(2, 6)
+    assert GRANULARITIES.create("per_group:size=3").rows(x).tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    assert GRANULARITIES.create("per_group:size=2").rows(x, 1).tolist()[:2] == [[0, 6], [1, 7]]
+
+
+def test_wrong_shapes_name_the_shape_and_the_way_out():
+    with pytest.raises(SpecError, match=r"per_group:size=4 doesn't divide the 6 weights .* \(2, 6\); choose a divisor"):
+        GRANULARITIES.create("per_group:size=4").rows(np.zeros((2, 6)))
+    with pytest.raises(SpecError, match="per_token, per_sample|per_token or per_sample"):
+        GRANULARITIES.create("per_group").reduced(2)
+    with pytest.raises(SpecError, match=r"per_channel: a tensor of shape \(\) has no axis 0"):
+        GRANULARITIES.create("per_channel").rows(np.zeros(()))
+    with pytest.raises(SpecError, match="size"):
+        GRANULARITIES.create("per_group:size=0")
