@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+_BLOCK = 4096
+
 
 def energy(x: Tensor) -> Tensor:
     """Σ x², a float64 scalar."""
@@ -10,8 +12,9 @@ def energy(x: Tensor) -> Tensor:
 
 
 def noise(x: Tensor, y: Tensor) -> Tensor:
-    """Σ (x − y)², a float64 scalar."""
-    return energy(_difference(x, y))
+    """Σ (x − y)², a float64 scalar; the difference of large float32 tensors is taken in float32."""
+    small = x.numel() < _BLOCK or x.dtype != torch.float32
+    return energy(x.double() - y.double() if small else x - y)
 
 
 def rows_energy(x: Tensor) -> Tensor:
@@ -30,12 +33,5 @@ def rows_energy(x: Tensor) -> Tensor:
 
 
 def rows_noise(x: Tensor, y: Tensor) -> Tensor:
-    """Σ (x − y)² of each row, float64."""
-    return rows_energy(_difference(x, y))
-
-
-_BLOCK = 4096
-
-
-def _difference(x: Tensor, y: Tensor) -> Tensor:
-    return x - y if x.dtype == torch.float32 else x.double() - y.double()
+    """Σ (x − y)² of each row, differences and sums in float64."""
+    return rows_energy(x.double() - y.double())

@@ -28,14 +28,15 @@ def thread_limits() -> dict[str, str]:
 
 
 def be_nice(*, whole_session: bool = False) -> None:
-    """Lowers this process's priority to NICENESS, once.
+    """Lowers this process's priority to QDASH_NICE (NICENESS by default; 0 on a machine that does nothing else).
 
     whole_session: also its session's, for a process that leads one: where Linux groups sessions, it weighs them
     against each other first.
     """
     if not hasattr(os, "nice"):
         return
-    os.nice(max(0, NICENESS - os.nice(0)))
+    niceness = int(os.environ.get("QDASH_NICE") or NICENESS)
+    os.nice(max(0, niceness - os.nice(0)))
     if whole_session:
         with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(NICENESS))
+            Path("/proc/self/autogroup").write_text(str(niceness))

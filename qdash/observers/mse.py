@@ -37,7 +37,7 @@ class MeanSquaredError(Observer):
         def ranges(shrink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             kept = ends[:, None] * np.exp2(-OCTAVES * shrink**2)
             if scheme == "affine":
-                return kept[..., 0], kept[..., -1]
+                return np.minimum(kept[..., 0], 0.0), np.maximum(kept[..., -1], 0.0)
             return np.where(mirrored(statistics, format)[:, None], -kept[..., 0], 0.0), kept[..., 0]
 
         def errors(cells: Cells, shrink: np.ndarray) -> np.ndarray:

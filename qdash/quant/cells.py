@@ -40,7 +40,10 @@ def squared_error(cells: Cells, scale: np.ndarray, lowest: np.ndarray, highest: 
 
 def magnitudes(cells: Cells) -> Cells:
     """The distribution of |x|; cells from both signs may coincide."""
-    low, high = np.abs(cells.low), np.abs(cells.high)
+    low = np.abs(cells.low)
+    if cells.low is cells.high:
+        return Cells(low, low, cells.mass)
+    high = np.abs(cells.high)
     return Cells(np.minimum(low, high), np.maximum(low, high), cells.mass)
 
 
@@ -67,6 +70,11 @@ def linear_histogram(cells: Cells, limit: np.ndarray, bins: int) -> np.ndarray:
 
     A cell that covers several bins is shared out by length.
     """
+    shape = cells.mass.shape[0], bins
+    if cells.low is cells.high:
+        bin_ = np.minimum((cells.low / (limit / bins)[:, None]).astype(np.int64), bins - 1)
+        flat = bin_ + np.arange(0, shape[0] * bins, bins)[:, None]
+        return np.bincount(flat.ravel(), cells.mass.ravel(), shape[0] * bins).reshape(shape)
     row, column = np.nonzero(cells.mass)
     width = (limit / bins)[row]
     low, high = cells.low[row, column] / width, cells.high[row, column] / width
@@ -78,7 +86,6 @@ def linear_histogram(cells: Cells, limit: np.ndarray, bins: int) -> np.ndarray:
     overlap = np.minimum(high[cell], bin_ + 1) - np.maximum(low[cell], bin_)
     share = np.where(pieces[cell] == 1, 1.0, overlap / np.where(high > low, high - low, 1.0)[cell])
     weights = cells.mass[row, column][cell] * share
-    shape = cells.mass.shape[0], bins
     return np.bincount(row[cell] * bins + bin_, weights, shape[0] * bins).reshape(shape)
 
 

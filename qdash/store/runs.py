@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -122,10 +122,11 @@ def merged(connection: sa.Connection, run_id: str, column: str, new: Mapping[str
     return json.dumps({**json.loads(old or "{}"), **new})
 
 
-def add_wall_seconds(connection: sa.Connection, run_id: str, wall_s: float) -> None:
-    """Adds to `cost["wall_s"]`, which sums over every resumption."""
+def add_cost(connection: sa.Connection, run_id: str, spent: Iterable[Mapping[str, float]]) -> None:
+    """Adds what steps spent to the run's cost; of `peak_…` values the largest counts."""
     cost = json.loads(connection.scalar(sa.select(RUN.c.cost).where(RUN.c.id == run_id)) or "{}")
-    cost["wall_s"] = cost.get("wall_s", 0.0) + wall_s
+    for name, value in (pair for step in spent for pair in step.items()):
+        cost[name] = max(cost.get(name, 0.0), value) if name.startswith("peak_") else cost.get(name, 0.0) + value
     connection.execute(sa.update(RUN).where(RUN.c.id == run_id).values(cost=json.dumps(cost)))
 
 

@@ -163,7 +163,7 @@ class Store:
     def save(self, run_id: str, records: Iterable[Record], *, wall_s: float = 0.0) -> None:
         """Everything one step found, in one transaction; a Progress without position makes the run `done`.
 
-        wall_s: seconds of the step, added to `cost["wall_s"]`.
+        wall_s: seconds of the step, added to `cost["wall_s"]` over every resumption, as is what the step spent.
         """
         records = list(records)
         facts: dict[str, Any] = {k: v for r in records if isinstance(r, Facts) for k, v in r.values.items()}
@@ -173,7 +173,8 @@ class Store:
             if facts:
                 merged = runs.merged(connection, run_id, "facts", facts)
                 connection.execute(sa.update(RUN).where(RUN.c.id == run_id).values(facts=merged))
-            runs.add_wall_seconds(connection, run_id, wall_s)
+            spent = [record.spent for record in records if isinstance(record, Progress)]
+            runs.add_cost(connection, run_id, [{"wall_s": wall_s}, *spent])
             scores.write(connection, run_id, sequence, (r for r in records if isinstance(r, Score)))
 
     def scores(

@@ -7,11 +7,12 @@ import streamlit as st
 from qdash import home
 from qdash.errors import InputError
 from qdash.history import Sweep, load_sweep, measured_points
+from qdash.results.frontier import Limits
 from qdash.spec import Setting
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
-RUN, LAYER, SETTING = "run", "layer", "setting"
+RUN, LAYER, SETTING, DROP = "run", "layer", "setting", "drop"
 
 
 def store() -> Store:
@@ -47,6 +48,13 @@ def select_run(run_id: str) -> None:
     _keep(RUN, run_id)
     for name in (LAYER, SETTING):
         _forget(name)
+
+
+def forget_run(run_id: str) -> None:
+    """After a run was deleted: the latest takes its place where it was looked at."""
+    if _recalled(RUN) == run_id:
+        for name in (RUN, LAYER, SETTING):
+            _forget(name)
 
 
 def load(run_id: str) -> Sweep:
@@ -98,9 +106,22 @@ def select_setting(key: str) -> None:
     _keep(SETTING, key)
 
 
+def max_drop_points() -> float:
+    """The tolerance of the URL in points of the metric, else the default."""
+    try:
+        return max(0.0, float(_recalled(DROP) or Limits().max_drop_points))
+    except ValueError:
+        return Limits().max_drop_points
+
+
+def select_max_drop_points(value: float) -> None:
+    """Sets the tolerance on every page and in the URL."""
+    _keep(DROP, f"{value:g}")
+
+
 def link(**extra: str) -> dict[str, str]:
-    """The query of a link that keeps run, layer and setting: for `query_params` of a page link."""
-    shown = {name: value for name in (RUN, LAYER, SETTING) if (value := _recalled(name))}
+    """The query of a link that keeps what is looked at: for `query_params` of a page link."""
+    shown = {name: value for name in (RUN, LAYER, SETTING, DROP) if (value := _recalled(name))}
     return shown | extra
 
 

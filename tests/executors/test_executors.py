@@ -134,7 +134,10 @@ def test_a_crash_is_an_error_and_not_the_end_of_this_process(executor: str, how:
 
 
 @pytest.mark.parametrize("executor", ISOLATED)
-def test_work_runs_elsewhere_at_low_priority_and_ends_with_the_context(executor: str) -> None:
+def test_work_runs_elsewhere_at_low_priority_and_ends_with_the_context(
+    executor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QDASH_NICE")
     with _open(executor, steps=1) as work:
         pid = next(iter(work.advance(None, never))).values["pid"]
         assert pid != os.getpid()

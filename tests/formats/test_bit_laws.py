@@ -1,4 +1,4 @@
-"""Signal-to-noise laws of a uniform quantizer (Bennett 1948; Oppenheim & Schafer): published steps, exact in closed form."""
+"""Signal-to-noise laws of a uniform quantizer (Bennett 1948): published steps, exact in closed form."""
 
 from math import log10, sqrt
 
@@ -22,17 +22,26 @@ def test_steps_of_the_symmetric_narrow_range(more, fewer, step_db):
     assert step == pytest.approx(step_db, abs=0.005)
 
 
-@pytest.mark.parametrize("bits", [4, 5, 6, 7, 8, 16])
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8, 16])
 def test_uniform_input_has_six_db_per_bit(bits):
-    limit = 1 - 2.0**-bits  # the levels' middles, so that every level covers an equal part of the input
-    assert sqnr_db(f"int{bits}", "affine", UNIFORM, 1 / 3, limit) == pytest.approx(6.02 * bits, abs=0.02 * bits / 4)
+    top = 2.0**bits - 1  # every level covers an equal part of the input: [−½, top + ½]
+    input_ = Cells(np.array([[-0.5, 0.0]]), np.array([[0.0, top + 0.5]]), np.array([[0.5, top + 0.5]]) / 2**bits)
+    error = (
+        family("formats").create(f"uint{bits}").squared_error(input_, np.zeros((1, 1)), np.full((1, 1), top), "affine")
+    )
+    assert 10 * log10((2**bits) ** 2 / 12 / error[0, 0]) == pytest.approx(20 * log10(2) * bits, abs=1e-5)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_full_scale_sine_has_1_76_db_more(bits):
-    x = np.sin(np.linspace(0, 2 * np.pi, 400_001))[None, :-1]
+    amplitude = 2.0 ** (bits - 1)
+    x = (amplitude - 0.5 + amplitude * np.sin(np.linspace(0, 2 * np.pi, 400_001)))[None, :-1]
     points = Cells(x, x, np.full(x.shape, 1 / x.size))
-    assert sqnr_db(f"int{bits}", "affine", points, 0.5) == pytest.approx(6.02 * bits + 1.76, abs=0.1)
+    top = np.full((1, 1), 2.0**bits - 1)
+    error = family("formats").create(f"uint{bits}").squared_error(points, 0 * top, top, "affine")
+    assert 10 * log10(amplitude**2 / 2 / error[0, 0]) == pytest.approx(
+        6.0206 * bits + 1.76, abs=0.15
+    )  # more at the peaks
 
 
 def test_rounding_error_is_uniform():

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qdash.errors import SpecError
 from qdash.quant.cells import Cells
 from qdash.registry import family
+
+few = settings(max_examples=20, deadline=None)
 
 FORMATS = family("formats")
 SCHEMES = ["affine", "symmetric"]
@@ -27,6 +29,7 @@ def prepared(name: str, scheme: str, x: np.ndarray):
 
 @pytest.mark.parametrize("name", FORMATS.names())
 @pytest.mark.parametrize("scheme", SCHEMES)
+@few
 @given(x=values)
 def test_laws(name, scheme, x):
     x[0, 0] = 0
@@ -55,6 +58,7 @@ def test_nan_stays_nan(name, scheme):
 
 @pytest.mark.parametrize("name", FORMATS.names())
 @pytest.mark.parametrize("scheme", SCHEMES)
+@few
 @given(x=values)
 def test_live_parameters_are_parameters(name, scheme, x):
     member, x, scale, zero_point = prepared(name, scheme, x)
@@ -66,6 +70,7 @@ def test_live_parameters_are_parameters(name, scheme, x):
 
 @pytest.mark.parametrize("name", FORMATS.names())
 @pytest.mark.parametrize("scheme", SCHEMES)
+@few
 @given(x=values)
 def test_squared_error_is_that_of_fake_quantize(name, scheme, x):
     member, x, scale, zero_point = prepared(name, scheme, x)
@@ -97,6 +102,7 @@ def test_limits(bits):
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8, 16])
+@few
 @given(x=values)
 def test_affine_signed_and_unsigned_score_alike(bits, x):
     results = []

@@ -59,7 +59,10 @@ def _worker_pid(store: Store) -> int:
     return pid
 
 
-def test_a_queued_run_starts_a_worker_that_computes_it_in_a_child(store: Store) -> None:
+def test_a_queued_run_starts_a_worker_that_computes_it_in_a_child(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QDASH_NICE")
     assert not client.worker_state(store.url).alive
     run_id = _run(store)
     client.enqueue(store.url, run_id)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdash.quant.affine import affine_parameters, fake_quantize, symmetric_parameters
+
+few = settings(max_examples=50, deadline=None)
 
 BITS = [2, 3, 4, 6, 8, 16]
 LARGEST = float(np.finfo(np.float32).max)
@@ -48,6 +50,7 @@ def test_rounds_half_to_even_before_the_zero_point_is_added():
 
 
 @pytest.mark.parametrize("bits", BITS)
+@few
 @given(low=finite, high=finite)
 def test_affine_range_holds_zero_and_stays_finite(bits, low, high):
     low, high = min(low, high), max(low, high)
@@ -61,6 +64,7 @@ def test_affine_range_holds_zero_and_stays_finite(bits, low, high):
     assert (scale[0] == 1) or low != 0 or high != 0
 
 
+@few
 @given(low=st.floats(-1e4, -1e-3), high=st.floats(1e-3, 1e4))
 def test_affine_parameters_follow_the_definition(low, high):
     scale, zero_point = affine_parameters(np.array([low]), np.array([high]), -128, 127)
@@ -69,14 +73,19 @@ def test_affine_parameters_follow_the_definition(low, high):
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(-3e38, 3e38), (0, LARGEST), (-LARGEST, 0), (-LARGEST, LARGEST), (0, 1e-44), (-1e-44, 1e-45), (5, 7)]
+    ("low", "high"),
+    [(-3e38, 3e38), (0, LARGEST), (-LARGEST, 0), (-LARGEST, LARGEST), (0, 1e-44), (-1e-44, 1e-45), (5, 7)],
 )
 @pytest.mark.parametrize("bits", BITS)
 def test_extreme_ranges_reconstruct_finitely(low, high, bits):
     x = np.array([low, 0, high], np.float32)
     for scale, zero_point, q_min, q_max in (
         (*affine_parameters(np.float64(low), np.float64(high), 0, 2**bits - 1), 0, 2**bits - 1),
-        (*symmetric_parameters(np.float64(low), np.float64(high), 2 ** (bits - 1) - 1), -(2 ** (bits - 1)) + 1, 2 ** (bits - 1) - 1),
+        (
+            *symmetric_parameters(np.float64(low), np.float64(high), 2 ** (bits - 1) - 1),
+            -(2 ** (bits - 1)) + 1,
+            2 ** (bits - 1) - 1,
+        ),
     ):
         y = fake_quantize(x, scale, zero_point, q_min, q_max)
         assert np.isfinite(y).all()
@@ -99,6 +108,7 @@ def test_a_range_that_is_not_finite_makes_everything_nan(bad):
         assert np.isnan(fake_quantize(np.ones(1, np.float32), scale, zero_point, 0, 255)).all()
 
 
+@few
 @given(low=st.lists(finite, min_size=1, max_size=5), width=st.floats(0, 1e30))
 def test_torch_and_numpy_parameters_are_one_function(low, width):
     low = np.array(low)

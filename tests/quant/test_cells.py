@@ -1,14 +1,18 @@
 """Closed forms against numeric integration, sampled points and NumPy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from qdash.quant.affine import fake_quantize
 from qdash.quant.cells import Cells, coarsened, linear_histogram, magnitudes, quantile, squared_error
 from qdash.quant.log_histogram import count, sparse
+
+few = settings(max_examples=50, deadline=None)
 
 edge = st.floats(-40, 40)
 
@@ -21,18 +25,24 @@ def cell(a: float, b: float, mass: float = 1.0) -> Cells:
     return Cells(np.array([[a]]), np.array([[b]]), np.array([[mass]]))
 
 
-@given(a=st.floats(0.0, 40), width=st.floats(0.01, 30), scale=st.floats(0.05, 5), low=st.integers(-9, 0), high=st.integers(1, 9))
+@few
+@given(
+    a=st.floats(0.0, 40),
+    width=st.floats(0.01, 30),
+    scale=st.floats(0.05, 5),
+    low=st.integers(-9, 0),
+    high=st.integers(1, 9),
+)
 def test_one_cell_equals_numeric_integration(a, width, scale, low, high):
     b, grid = a + width, np.arange(low, high + 1) * scale
     kinks = (grid[1:] + grid[:-1]) / 2
     inner = [a, *kinks[(kinks > a) & (kinks < b)], b]
-    expected = sum(
-        quad(lambda x: float(np.min((x - grid) ** 2)), left, right)[0] for left, right in zip(inner, inner[1:], strict=False)
-    )
+    expected = sum(quad(lambda x: float(np.min((x - grid) ** 2)), left, right)[0] for left, right in pairwise(inner))
     ours = squared_error(cell(a, b, 3.0), *(np.array([[v]]) for v in (scale, low, high)))[0, 0]
     assert ours == pytest.approx(3 * expected / width, rel=1e-6, abs=1e-12)
 
 
+@few
 @given(st.lists(edge, min_size=1, max_size=30), st.floats(0.05, 5))
 def test_points_equal_fake_quantize(values, scale):
     x = np.array([values])
@@ -66,7 +76,9 @@ def test_many_rows_candidates_and_blocks_are_independent():
 
 
 def test_huge_outliers_stay_finite_and_exact():
-    error = squared_error(points(np.array([[1e30, 0.0]])), np.full((1, 1), 1e-38), np.full((1, 1), -8), np.full((1, 1), 7))
+    error = squared_error(
+        points(np.array([[1e30, 0.0]])), np.full((1, 1), 1e-38), np.full((1, 1), -8), np.full((1, 1), 7)
+    )
     assert error[0, 0] == pytest.approx(1e60)
 
 
@@ -78,10 +90,13 @@ def test_mean_error_of_a_histogram_is_that_of_its_values():
         assert ours == pytest.approx(np.sum((x - fake_quantize(x, np.float32(scale), 0, -8, 7)) ** 2.0), rel=5e-3)
 
 
+@few
 @given(st.lists(edge, min_size=1, max_size=40), st.floats(0.0, 1.0))
 def test_quantile_of_points_is_numpys_inverted_cdf(values, fraction):
     x = np.array([values])
-    neighbours = [np.quantile(x[0], np.clip(fraction + nudge, 0, 1), method="inverted_cdf") for nudge in (-1e-12, 0, 1e-12)]
+    neighbours = [
+        np.quantile(x[0], np.clip(fraction + nudge, 0, 1), method="inverted_cdf") for nudge in (-1e-12, 0, 1e-12)
+    ]
     assert quantile(points(x), fraction)[0] in neighbours
 
 

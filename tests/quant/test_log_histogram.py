@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qdash.quant.log_histogram import BINS, LogHistogram, bin_edges, bin_indices, count, sparse
 
+few = settings(max_examples=50, deadline=None)
+
 floats = arrays(np.float32, st.integers(1, 50), elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
 
 
+@few
 @given(floats)
 def test_bins_are_the_upper_half_of_a_float32_as_torch_sees_it(x):
     theirs = (torch.from_numpy(x).view(torch.int32) >> 16) & 0xFFFF
@@ -20,6 +23,7 @@ def test_bins_are_the_upper_half_of_a_float32_as_torch_sees_it(x):
     assert np.all(np.abs(truncated) <= np.abs(x))
 
 
+@few
 @given(floats)
 def test_every_value_lies_in_its_bin(x):
     low, high = bin_edges(bin_indices(x))
@@ -31,6 +35,7 @@ def test_every_value_lies_in_its_bin(x):
     assert np.all((high - low)[normal] <= np.abs(x[normal].astype(float)) / 128)
 
 
+@few
 @given(floats, floats)
 def test_histograms_add_up_in_any_order(x, y):
     both = sparse(count(np.concatenate([x, y])))
@@ -41,6 +46,7 @@ def test_histograms_add_up_in_any_order(x, y):
     assert count(x).shape == (BINS,)
 
 
+@few
 @given(floats)
 def test_cells_are_ordered_and_end_at_the_exact_extremes(x):
     cells = sparse(count(x)).cells(float(x.min()), float(x.max()))
@@ -68,4 +74,6 @@ def test_nothing_was_counted():
 def test_mean_comes_back_within_half_a_bin():
     x = np.random.default_rng(0).gamma(2.0, size=100_000).astype(np.float32)
     cells = sparse(count(x)).cells(float(x.min()), float(x.max()))
-    assert float(np.sum((cells.low + cells.high) / 2 * cells.mass)) == pytest.approx(float(x.sum(dtype=np.float64)), rel=1e-3)
+    assert float(np.sum((cells.low + cells.high) / 2 * cells.mass)) == pytest.approx(
+        float(x.sum(dtype=np.float64)), rel=1e-3
+    )

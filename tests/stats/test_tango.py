@@ -2,18 +2,20 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm
 
 from qdash.stats.tango import tango_interval
 
+few = settings(max_examples=50, deadline=None)
+
 counts = st.integers(0, 40).flatmap(lambda b: st.tuples(st.just(b), st.integers(0, 40), st.integers(1, 400)))
 
 
 def test_published_interval():
-    """Airway hyper-responsiveness before and after transplantation, (1, 1; 7, 12): Fagerland et al. 2014, −0.517 to −0.026."""
+    """Airway hyper-responsiveness before and after transplantation (1, 1; 7, 12), Fagerland et al. 2014."""
     low, high = tango_interval(1, 7, 21)
     assert (round(float(low), 3), round(float(high), 3)) == (-0.517, -0.026)
 
@@ -38,7 +40,9 @@ def score(delta: float, b: int, c: int, n: int) -> float:
     return (b - c - n * delta) / np.sqrt(n * (2 * q + delta - delta**2))
 
 
-@pytest.mark.parametrize(("b", "c", "n"), [(40, 20, 160), (3, 9, 200), (1, 0, 44), (12, 2, 50), (5, 5, 1000), (30, 1, 60)])
+@pytest.mark.parametrize(
+    ("b", "c", "n"), [(40, 20, 160), (3, 9, 200), (1, 0, 44), (12, 2, 50), (5, 5, 1000), (30, 1, 60)]
+)
 def test_bounds_solve_the_score_equation(b, c, n):
     low, high = (float(bound) for bound in tango_interval(b, c, n))
     z, estimate = norm.ppf(0.975), (b - c) / n
@@ -46,6 +50,7 @@ def test_bounds_solve_the_score_equation(b, c, n):
     assert high == pytest.approx(brentq(lambda d: score(d, b, c, n) + z, estimate + 1e-9, 0.999, xtol=1e-12), abs=1e-6)
 
 
+@few
 @given(counts)
 def test_laws(table):
     b, c, more = table
@@ -55,7 +60,7 @@ def test_laws(table):
     low, high = tango_interval(b, c, n)
     assert -1 <= low <= (b - c) / n <= high <= 1
     assert high - low > 0
-    assert (-high, -low) == tango_interval(c, b, n)
+    assert [-high, -low] == pytest.approx([float(bound) for bound in tango_interval(c, b, n)], abs=1e-12)
     wider = tango_interval(b, c, n, confidence=0.99)
     assert wider[0] <= low
     assert wider[1] >= high

@@ -1,0 +1,5 @@
+"""decide: to come."""
+
+import streamlit as st
+
+st.title("decide")

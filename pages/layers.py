@@ -1,0 +1,5 @@
+"""layers: to come."""
+
+import streamlit as st
+
+st.title("layers")
