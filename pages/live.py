@@ -12,7 +12,11 @@ from qdash.ui.verdict import show_verdict
 st.title("How far is this run?")
 store, current = state.store(), state.current_run()
 if current is None:
-    stop("There is no run to watch.", "Start one, or open the overview: it computes the demo's answer.", [NEW_RUN, OVERVIEW])
+    stop(
+        "There is no run to watch.",
+        "Start one, or open the overview: it computes the demo's answer.",
+        [NEW_RUN, OVERVIEW],
+    )
 watching = progress.on_its_way(store, current)
 
 

@@ -16,12 +16,19 @@ def history() -> None:
     """Redrawn while a run is unfinished."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
-            "Filter", key="runs_filter", bind="query-params", placeholder="words in any column, such as: vit static done"
+            "Filter",
+            key="runs_filter",
+            bind="query-params",
+            placeholder="words in any column, such as: vit static done",
         )
         everything = st.toggle("Measurements and first looks too", key="runs_all")
     runs = store.runs(kind=None if everything else "sweep", limit=None)
     if not runs:
-        stop("There is no run yet.", "Start one, or open the overview: it computes the demo's answer.", [NEW_RUN, OVERVIEW])
+        stop(
+            "There is no run yet.",
+            "Start one, or open the overview: it computes the demo's answer.",
+            [NEW_RUN, OVERVIEW],
+        )
     st.write(summary(runs))
     frame = matching(runs_frame(runs), text)
     if frame.empty:

@@ -22,9 +22,9 @@ def store_url() -> str:
     return os.environ.get("QDASH_STORE_URL") or f"sqlite:///{home() / STORE_FILE}"
 
 
-def artifacts(run_id: str) -> Path:
-    """The folder for one run's files (calibration statistics and the like)."""
-    return _made(home() / "artifacts" / run_id)
+def artifacts() -> Path:
+    """The folder for files named by a hash of what they hold (calibration statistics), shared by all runs."""
+    return _made(home() / "artifacts")
 
 
 def logs() -> Path:

@@ -76,7 +76,7 @@ def run_inline(
     with driving(store, run.id), outcome(store, run.id):
         store.clear_cancel(run.id)
         place = REGISTRY.create(executor)
-        with place.open(run.kind, run.spec, str(home.artifacts(run.id))) as work:
+        with place.open(run.kind, run.spec, str(home.artifacts())) as work:
             return drive(store, run.id, work, should_stop=should_stop, on_record=on_record)
 
 

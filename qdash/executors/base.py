@@ -25,6 +25,9 @@ class Work(Protocol):
         position that an earlier Progress gave, in a new process too.
         """
 
+    def close(self) -> None:
+        """Leaves everything it touched as it was; not called again."""
+
 
 KINDS = {
     "sweep": "qdash.sweep.work:SweepWork",

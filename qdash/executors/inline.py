@@ -1,6 +1,6 @@
 """The `inline` executor."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing
 
 from qdash.executors.base import REGISTRY, Executor, Work, build_work
 
@@ -11,5 +11,5 @@ class InlineExecutor(Executor):
     the model ends the process."""
 
     def open(self, kind: str, spec: str, artifacts: str) -> AbstractContextManager[Work]:
-        """Nothing is started, so leaving the context ends nothing."""
-        return nullcontext(build_work(kind, spec, artifacts))
+        """Leaving the context closes the work; nothing else was started."""
+        return closing(build_work(kind, spec, artifacts))

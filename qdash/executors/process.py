@@ -51,6 +51,9 @@ class ProcessWork:
         """See `Work.advance`; `should_stop` is asked here, between records and five times a second."""
         return self._child.ask("advance", position, should_stop=should_stop)
 
+    def close(self) -> None:
+        """The child ends with the context that opened it, and everything it touched with it."""
+
 
 class _Child:
     """The process, a request at a time; each reply carries the number of its request."""

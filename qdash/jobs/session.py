@@ -52,5 +52,5 @@ class Session:
         run = self._store.run(self._run_id)
         self._store.set_status(run.id, "running", host=home.host())
         place = REGISTRY.create(EXECUTOR)
-        work: Work = self._open.enter_context(place.open(run.kind, run.spec, str(home.artifacts(run.id))))
+        work: Work = self._open.enter_context(place.open(run.kind, run.spec, str(home.artifacts())))
         return work

@@ -1,6 +1,5 @@
 """The store: the only channel between a running job and a page."""
 
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -93,13 +92,12 @@ class Store:
             return runs.listed(connection, filters, limit)
 
     def delete_run(self, run_id: str) -> None:
-        """The run with its scores, decisions and artifacts. Raises InputError while it is running."""
+        """The run with its scores and decisions; artifacts may serve other runs. Raises InputError while it is running."""
         run = self.run(run_id)
         if run.status == "running":
             raise InputError(f"the run {run.id} is running; cancel it first: python -m qdash cancel {run.id}")
         with self._engine.begin() as connection:
             connection.execute(sa.delete(RUN).where(RUN.c.id == run.id))
-        shutil.rmtree(home.artifacts(run.id), ignore_errors=True)
 
     def revision(self, run_id: str) -> int:
         """A number that changes with anything about the run: the key of a page's cache. 0 where it is gone."""

@@ -4,14 +4,18 @@ from filelock import FileLock
 
 from qdash import home
 from qdash.jobs import client
-from qdash.spec import SweepSpec
+from qdash.spec import SweepSpec, checked
 from qdash.store.store import Store
 from qdash.ui.start import FOLLOW_UP
 
 TITLE = "Demo"
 # One scale for a whole weight is too coarse for depthwise layers, and 4 bits make that visible.
-SPEC = SweepSpec(
-    model="demo:digits-mobilenet", data="demo:digits", weight_formats=("int4",), weight_granularity="per_tensor"
+SPEC = checked(
+    SweepSpec,
+    model="demo:digits-mobilenet",
+    data="demo:digits",
+    weight_formats=("int4",),
+    weight_granularity="per_tensor",
 )
 
 

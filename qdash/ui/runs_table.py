@@ -9,7 +9,7 @@ from qdash.store.store import Store
 from qdash.ui import progress, state
 from qdash.ui.describe import KINDS, STATUS, run_title, settings_text, share_done, source_name, when
 from qdash.ui.go import go_button
-from qdash.ui.start import attempted
+from qdash.ui.start import attempted, delete_with_measurements
 from qdash.ui.words import help_text
 
 RECENT = 5
@@ -27,7 +27,6 @@ COLUMN_CONFIG = {
     "seconds": st.column_config.TextColumn("Computing time"),
     "run": st.column_config.TextColumn("Id"),
 }
-
 
 
 def runs_frame(runs: list[Run]) -> pd.DataFrame:
@@ -107,11 +106,11 @@ def show_actions(store: Store, run: Run) -> None:
 @st.dialog("Delete this run?")
 def confirm_delete(run_id: str, title: str) -> None:
     """Asks first; a deleted run can't be brought back."""
-    st.write(f"**{title}** with its results and calibration is gone for good. Measurements made from it stay.")
+    st.write(f"**{title}** with its results and calibration is gone for good. So are the measurements made from it.")
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
-            if attempted(lambda: state.store().delete_run(run_id), "Deleted."):
-                state.forget_run(run_id)
-                st.rerun()
+        pressed = st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete")
+        if pressed and attempted(lambda: delete_with_measurements(state.store(), run_id), "Deleted."):
+            state.forget_run(run_id)
+            st.rerun()
         if st.button("Keep it", key="confirm_keep"):
             st.rerun()

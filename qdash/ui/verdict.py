@@ -8,7 +8,7 @@ from qdash.answers import recommendation
 from qdash.history import Sweep
 from qdash.results.frontier import NOT_MET, SHOWN, Limits
 from qdash.results.sentence import certainty_sentence, verdict_sentence
-from qdash.results.text import decibels, megabytes, metric_value, plural, points, share
+from qdash.results.text import megabytes, metric_value, plural, points
 from qdash.spec import Setting
 from qdash.ui import state
 from qdash.ui.words import help_text
@@ -39,27 +39,30 @@ def show_verdict(sweep: Sweep, complete: bool) -> None:
 
 def show_key_numbers(sweep: Sweep) -> None:
     """FP32, all layers quantized, and the recommended mix beside each other."""
-    result, metric = state.result(sweep.run.id), sweep.facts["metric"]
-    setting = state.selected_setting(sweep)
-    fp32, found = result["baseline"], recommended(sweep, setting)
-    everything = next(x for x in result["all_quantized_by_setting"] if x["settings"]["key"] == setting.key)
+    metric, unit = sweep.facts["metric"], sweep.facts["metric"]["difference_unit"]
     name = metric["name"].replace("_", " ")
-    cards = [("FP32", fp32["value"], None, fp32["size_mb"], "baseline")]
-    cards.append(
-        ("All layers quantized", everything["value"], everything["delta"], everything["size_mb"], "all_quantized")
-    )
-    if found is not None and found["chosen"]["k"]:
-        chosen = found["chosen"]
-        label = f"{plural(chosen['k'], 'layer')} in FP32"
-        cards.append((label, chosen["value"], chosen["delta"], chosen["size_mb"], "keep_fp32"))
     with st.container(horizontal=True, key="key_numbers"):
-        for label, value, delta, size, term in cards:
+        for label, value, delta, size_mb, term in _cards(sweep):
             st.metric(
                 f"{label}: {name}",
                 metric_value(value, metric),
-                None if delta is None else f"{points(delta, metric['difference_unit'])}",
+                megabytes(size_mb) if delta is None else f"{points(delta, unit)}, {megabytes(size_mb)}",
                 delta_color="off",
                 delta_arrow="off",
                 help=help_text(term),
                 border=True,
             )
+
+
+def _cards(sweep: Sweep) -> list[tuple[str, float | None, float | None, float, str]]:
+    result, setting = state.result(sweep.run.id), state.selected_setting(sweep)
+    fp32, found = result["baseline"], recommended(sweep, setting)
+    whole = next(x for x in result["all_quantized_by_setting"] if x["settings"]["key"] == setting.key)
+    cards = [("FP32", fp32["value"], None, fp32["size_mb"], "baseline")]
+    if whole["value"] is not None:
+        cards.append(("All layers quantized", whole["value"], whole["delta"], whole["size_mb"], "all_quantized"))
+    if found is not None and found["chosen"]["k"]:
+        chosen = found["chosen"]
+        label = f"{plural(chosen['k'], 'layer')} in FP32"
+        cards.append((label, chosen["value"], chosen["delta"], chosen["size_mb"], "keep_fp32"))
+    return cards

@@ -47,6 +47,9 @@ class FakeWork:
         finished = step == self._spec["steps"]
         yield Progress(None if finished else str(step), step, self._spec["steps"], f"step {step}")
 
+    def close(self) -> None:
+        """Nothing stays open."""
+
     def _note(self, step: int) -> None:
         if "log" in self._spec:
             with open(self._spec["log"], "a") as log:

@@ -252,13 +252,11 @@ def test_deleting_a_run_deletes_what_hangs_on_it_and_nothing_else(store: Store) 
     for each in (run_id, other):
         store.save(each, [_score(0)])
         store.set_pin(each, "conv", True)
-    (home.artifacts(run_id) / "statistics.npz").write_bytes(b"x")
     store.delete_run(run_id)
     with store._engine.connect() as connection:
         for table in ("score", "decision"):
             assert connection.execute(sa.text(f"SELECT DISTINCT run FROM {table}")).scalars().all() == [other]
     assert store.run(child).parent is None
-    assert not (home.home() / "artifacts" / run_id).exists()
     assert (store.revision(run_id), store.cancel_requested(run_id)) == (0, True)
     with pytest.raises(InputError, match="deleted"):
         store.save(run_id, [_score(1)])

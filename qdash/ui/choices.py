@@ -1,0 +1,128 @@
+"""Form widgets made from the families: their names, options and help."""
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from qdash.registry import family
+from qdash.ui.describe import words
+from qdash.ui.words import help_text
+
+LISTED = 6  # a longer family's members would not fit in a hint
+
+
+def one_of(field: str, family_name: str, label: str, start: str) -> str:
+    """One member, with its options where it has some; returns its text."""
+    names = names_of(family_name)
+    base = start.partition(":")[0]
+    chosen = st.selectbox(
+        label,
+        names,
+        index=names.index(base),
+        format_func=words,
+        key=f"new_{field}",
+        help=family_help(field, family_name),
+        persist_state="session",
+    )
+    return with_options(field, family_name, chosen or base, start)
+
+
+def many_of(field: str, family_name: str, label: str, start: tuple[str, ...]) -> tuple[str, ...]:
+    """Several members, each with its options; empty where none is chosen."""
+    by_name = {text.partition(":")[0]: text for text in start}
+    chosen = st.multiselect(
+        label,
+        names_of(family_name),
+        default=list(by_name),
+        format_func=words,
+        key=f"new_{field}",
+        help=family_help(field, family_name),
+        persist_state="session",
+    )
+    return tuple(with_options(field, family_name, name, by_name.get(name, name)) for name in chosen)
+
+
+def with_options(field: str, family_name: str, name: str, start: str) -> str:
+    """The member's text with the options that differ from their defaults, such as `percentile:percentile=99.9`."""
+    member = next(m for m in family(family_name).describe()["members"] if m["name"] == name)
+    given = dict(pair.partition("=")[::2] for pair in start.split(":")[1:]) if start.partition(":")[0] == name else {}
+    parts = [name]
+    for option in member["options"]:
+        value = _option(f"new_{field}_{name}_{option['name']}", name, option, given.get(option["name"]))
+        if value != option["default"]:
+            parts.append(f"{option['name']}={value}")
+    return ":".join(parts)
+
+
+def optional_number(field: str, label: str, start: int | None, placeholder: str) -> int | None:
+    """A whole number from 1, or nothing."""
+    return st.number_input(
+        label,
+        min_value=1,
+        value=start,
+        step=1,
+        placeholder=placeholder,
+        key=f"new_{field}",
+        help=help_text(field),
+        persist_state="session",
+    )
+
+
+def number(field: str, label: str, start: int, least: int) -> int:
+    """A whole number."""
+    return st.number_input(
+        label,
+        min_value=least,
+        value=start,
+        step=1,
+        key=f"new_{field}",
+        help=help_text(field),
+        persist_state="session",
+    )
+
+
+def optional_text(field: str, label: str, start: str | None, placeholder: str = "") -> str | None:
+    """A text, None where it is empty."""
+    text = st.text_input(
+        label,
+        value=start or "",
+        placeholder=placeholder,
+        key=f"new_{field}",
+        help=help_text(field),
+        persist_state="session",
+    )
+    return text.strip() or None
+
+
+def family_help(field: str, family_name: str) -> str:
+    """What the field means, and what its members are."""
+    members = family(family_name).describe()["members"]
+    lines = [f"- **{words(member['name'])}**: {member['help']}" for member in members]
+    return "\n".join([help_text(field), "", *lines]) if len(lines) <= LISTED else help_text(field)
+
+
+def names_of(family_name: str) -> list[str]:
+    """The members' names; int8 comes before int16.
+
+    >>> names_of("observers")
+    ['entropy', 'min_max', 'moving_average', 'mse', 'percentile']
+    """
+    return sorted(family(family_name).names(), key=_natural)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _option(key: str, member: str, option: dict[str, Any], given: str | None) -> Any:
+    label = f"{words(member)}: {words(option['name'])}"
+    default = option["default"]
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        value = default if given is None else type(default)(given)
+        shown = "%g" if isinstance(default, float) else None
+        step = {} if isinstance(default, int) else {"step": 0.01}
+        return st.number_input(label, value=value, help=option["help"], key=key, format=shown, **step)
+    if option["choices"]:
+        return st.selectbox(label, option["choices"], index=option["choices"].index(given or default), key=key)
+    return st.text_input(label, value=given or default or "", help=option["help"], key=key)
