@@ -36,7 +36,7 @@ def watch(run_id: str) -> None:
         progress.show_controls(part)
     if sweep_run.kind == "sweep" and sweep_run.facts is not None:
         sweep = state.load(sweep_run.id)
-        show_verdict(sweep, complete=not coming)
+        show_verdict(sweep, going_on=coming)
         show_most_sensitive(sweep, key="live_ranking")
 
 

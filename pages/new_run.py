@@ -29,7 +29,7 @@ def first_look() -> None:
     if looking and seen is not None and seen.final:
         st.rerun()
     known = known_facts(store, source)
-    label = "Look again" if known else "Look at it"
+    label = "Look again" if known and known.kind == "probe" else "Look at it"
     if st.button(label, icon=":material/visibility:", key="new_look", disabled=looking) and start.attempted(
         lambda: start.start_probe(store, source)
     ):

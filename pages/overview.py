@@ -40,9 +40,12 @@ def answer(run_id: str) -> None:
         )
     else:
         sweep = state.load(run.id)
-        show_verdict(sweep, complete=not coming)
-        show_key_numbers(sweep)
-        show_most_sensitive(sweep, key="overview_ranking")
+        show_verdict(sweep, going_on=coming)
+        picture, numbers = st.columns([2, 1])
+        with picture:
+            show_most_sensitive(sweep, key="overview_ranking")
+        with numbers:
+            show_key_numbers(sweep)
     progress.show_running(jobs)
 
 

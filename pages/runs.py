@@ -4,7 +4,8 @@ import streamlit as st
 
 from qdash.ui import progress, state
 from qdash.ui.needed import NEW_RUN, OVERVIEW, stop
-from qdash.ui.runs_table import COLUMN_CONFIG, matching, picked, runs_frame, show_actions, summary
+from qdash.ui.run_actions import show_actions
+from qdash.ui.runs_table import COLUMN_CONFIG, matching, picked, runs_frame, summary
 
 st.title("What has been run?")
 store = state.store()
@@ -46,7 +47,7 @@ def history() -> None:
     )
     run_id = picked(frame, table["selection"]["rows"], state.current_run_id())
     if run_id is not None:
-        show_actions(store, store.run(run_id))
+        show_actions(store.run(run_id))
 
 
 history()

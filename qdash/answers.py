@@ -5,7 +5,6 @@ from typing import Any
 
 from qdash.history import Sweep, load_sweep, measured_points
 from qdash.recommend.base import REGISTRY
-from qdash.registry import family
 from qdash.results.frontier import Limits, choose
 from qdash.spec import MeasureSpec, Setting
 from qdash.store.store import Store
@@ -60,7 +59,7 @@ def finer_sets(store: Store, sweep: Sweep, setting: Setting, limits: Limits) -> 
         return []
     large_enough = chosen["point"]["k"]
     too_small = max((p["k"] for p in points if p["k"] < large_enough), default=large_enough)
-    return family("recommenders").create("ranked").between(ranked_rows(sweep, setting), too_small, large_enough)
+    return REGISTRY.create("ranked").between(ranked_rows(sweep, setting), too_small, large_enough)
 
 
 def recommendation(

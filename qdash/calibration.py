@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """One .npz, written whole or not at all."""
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         index = [[layer, list(summary.weights)] for layer, summary in self.layers.items()]
         for number, summary in enumerate(self.layers.values()):
             for part, tensor in enumerate([summary.input, *summary.weights.values()]):

@@ -27,8 +27,9 @@ def rows_energy(x: Tensor) -> Tensor:
     if flat.dtype != torch.float32 or flat.shape[1] < _BLOCK or flat.is_cuda:
         return flat.double().square().sum(1)
     width = flat.shape[1] // _BLOCK * _BLOCK
-    blocks = torch.linalg.vector_norm(flat[:, :width].unflatten(1, (-1, _BLOCK)), dim=2).double().square().sum(1)
-    total = blocks + flat[:, width:].double().square().sum(1)
+    blocks = flat[:, :width].reshape(len(flat), -1, _BLOCK)
+    sums = torch.linalg.vector_norm(blocks, dim=2).double().square().sum(1)
+    total = sums + flat[:, width:].double().square().sum(1)
     return total if bool(torch.isfinite(total).all()) else flat.double().square().sum(1)
 
 

@@ -55,7 +55,7 @@ class Fold:
             return
         layer: Any = self.module
         layer.weight.data, layer.bias = self.saved
-        del self.batch_norm.forward  # type: ignore[misc]
+        del self.batch_norm.forward
         self.saved = None
 
 

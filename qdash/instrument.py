@@ -30,7 +30,7 @@ class Instrument:
 
     def __init__(self, model: nn.Module):
         self.model = model
-        self.modules = {name: module for name, module in model.named_modules() if module is not model}
+        self.modules: dict[str, nn.Module] = {n: m for n, m in model.named_modules() if m is not model}
         self.overrides: dict[str, Override] = {}
         self.interceptor: Interceptor | None = None
         self.count: Counter | None = None
@@ -41,15 +41,16 @@ class Instrument:
         self._buffers = [_Buffer(name, owner, key) for name, owner, key in _owned_buffers(model)]
 
     def __enter__(self) -> "Instrument":
+        scripted = [name for name, module in self.modules.items() if isinstance(module, torch.jit.ScriptModule)]
+        if scripted:
+            raise ModelError(f"{scripted[0]} is a TorchScript module and can't be looked into; load the eager model")
         for name, module in self.modules.items():
-            if isinstance(module, torch.jit.ScriptModule):
-                raise ModelError(f"{name} is a TorchScript module, whose inside can't be seen; load the eager model")
             module.forward = self._wrap(name, module.forward)
         return self
 
     def __exit__(self, *_: object) -> None:
         for module in self.modules.values():
-            original = module.forward.__wrapped__  # type: ignore[attr-defined]
+            original = _original(module)
             if getattr(original, "__self__", None) is module:
                 del module.forward
             else:  # somebody had set a forward of their own on the instance
@@ -97,7 +98,7 @@ class Instrument:
 
     def forward_of(self, name: str) -> Forward:
         """The original forward of a module, for use outside a pass of the model; its work is counted."""
-        forward = self.modules[name].forward.__wrapped__  # type: ignore[attr-defined]
+        forward = _original(self.modules[name])
         return lambda *args, **kwargs: self._without_grad(name, forward, args, kwargs)
 
     def _without_grad(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -136,6 +137,12 @@ class Instrument:
 
         call.__wrapped__ = forward  # type: ignore[attr-defined]
         return call
+
+
+def _original(module: nn.Module) -> Forward:
+    wrapped: Any = module.forward
+    original: Forward = wrapped.__wrapped__
+    return original
 
 
 class _Buffer:

@@ -220,7 +220,7 @@ def _versions(tree: Any) -> list[int]:
 def _alias(output: Tensor, given: list[Tensor]) -> _Alias | None:
     for index, tensor in enumerate(given):
         if output is tensor or output.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr() != 0:
-            layout = tuple(output.shape), output.stride(), output.storage_offset()
+            layout = tuple(output.shape), output.stride(), int(output.storage_offset())
             return _Alias(index, output is tensor, *layout)
     return None
 

@@ -41,10 +41,9 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
 
 def first_float(tree: Any) -> Tensor | None:
     """The tensor that stands for a model's output: `logits` where there is one, else the first floating one."""
-    if isinstance(tree, Mapping) and isinstance(tree.get("logits"), Tensor):
-        return tree["logits"]
-    if isinstance(getattr(tree, "logits", None), Tensor):
-        return tree.logits
+    logits = tree.get("logits") if isinstance(tree, Mapping) else getattr(tree, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
     return next((t for t in tensors(tree) if t.is_floating_point()), None)
 
 

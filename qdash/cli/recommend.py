@@ -69,9 +69,8 @@ def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Any:
 
 def _report(found: dict[str, Any], sweep: "Sweep") -> None:
     unit = sweep.facts["metric"]["unit"]
-    say(
-        f"verdict: {found['verdict']} within {shown(found['max_drop_points'])} points, chosen and measured on the same samples"
-    )
+    within = shown(found["max_drop_points"])
+    say(f"verdict: {found['verdict']} within {within} points, chosen and measured on the same samples")
     kept = found["keep_fp32"]
     say(f"keep in FP32 ({len(kept)} of {len(sweep.facts['layers'])}): {', '.join(kept) or 'nothing'}")
     if found["samples_needed"]:

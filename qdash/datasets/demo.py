@@ -1,6 +1,6 @@
 """The data set that ships with qdash."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
@@ -28,7 +28,7 @@ class Demo(DatasetSource):
         from qdash.demo.data import digits
         from qdash.samples import ArraySamples
 
-        def samples(split: str) -> ArraySamples:
+        def samples(split: Literal["calibration", "evaluation"]) -> ArraySamples:
             x, y = digits(split)
             return ArraySamples(torch.from_numpy(x), torch.from_numpy(y), f"{self.text} ({split})")
 

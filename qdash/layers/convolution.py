@@ -25,4 +25,4 @@ class Convolution(LayerKind):
 
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
         weight: Any = module.weight
-        return int(output.numel()) * prod(weight.shape[1:])
+        return int(output.numel() * prod(weight.shape[1:]))

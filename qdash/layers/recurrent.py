@@ -26,6 +26,6 @@ class Lstm(LayerKind):
         return {name: 0 for name, _ in module.named_parameters(recurse=False) if name.startswith("weight_")}
 
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
-        data = getattr(args[0], "data", args[0]) if isinstance(args[0], tuple) else args[0]
+        data: Any = args[0].data  # of a tensor, or of a PackedSequence
         steps = int(data.numel()) // int(data.shape[-1])
         return steps * sum(p.numel() for n, p in module.named_parameters(recurse=False) if n in self.weights(module))

@@ -73,4 +73,5 @@ def _samples_needed(point: Mapping[str, Any], worst: float | None, limits: Limit
     distance = sign * point["delta"] + limits.max_drop_points
     if worst is None or math.isnan(worst) or distance <= 0:
         return None
-    return math.ceil(point["samples"] * (abs(point["delta"] - worst) / distance) ** 2)
+    needed: int = math.ceil(point["samples"] * (abs(point["delta"] - worst) / distance) ** 2)
+    return needed

@@ -41,7 +41,7 @@ def outcomes(tallies: Tallies, subjects: Sequence[Tally], metric: Mapping[str, A
         if len(subject.values("noise")):
             groups.setdefault(tuple(sorted(subject.batches)), []).append(position)
     for positions in groups.values():
-        _fill(results, positions, subjects, tallies.baseline_of(subjects[positions[0]]), metric, seed)
+        _fill(results, positions, subjects, tallies, metric, seed)
     return results
 
 
@@ -55,10 +55,11 @@ def _fill(
     results: list[dict[str, Any]],
     positions: list[int],
     subjects: Sequence[Tally],
-    baseline: Tally,
+    tallies: Tallies,
     metric: Mapping[str, Any],
     seed: int,
 ) -> None:
+    baseline = tallies.baseline_of(subjects[positions[0]])
     signal = baseline.values("signal")
     noise = np.stack([subjects[p].values("noise") for p in positions], axis=1)
     sqnr_low, sqnr_high = sqnr_interval_db(noise, signal, seed)
@@ -71,6 +72,7 @@ def _fill(
         row["status"] = "ok" if math.isfinite(sums["noise"]) else "non_finite"
         total = float(np.sum(signal)) if "signal" not in sums else sums["signal"]
         row["model_output_sqnr_db"] = sqnr_db(total, sums["noise"])
+        row["model_output_mse"] = _mse(sums, tallies.get("baseline").sums)
         row["model_output_sqnr_db_low"], row["model_output_sqnr_db_high"] = sqnr_low[column], sqnr_high[column]
         if "dot" in sums:
             row["cosine"] = _cosine(sums["dot"], total, sums["energy"])
@@ -100,6 +102,13 @@ def _metric(found: np.ndarray, fp32: np.ndarray, metric: Mapping[str, Any], seed
         "metric_delta_low": low * factor,
         "metric_delta_high": high * factor,
     }
+
+
+def _mse(sums: Mapping[str, float], baseline: Mapping[str, float]) -> float | None:
+    """Mean squared error over all elements; the baseline knows how many a sample has."""
+    if not baseline.get("count"):
+        return None
+    return sums["noise"] / (sums["samples"] * baseline["count"] / baseline["samples"])
 
 
 def _cosine(dot: float, signal: float, energy: float) -> float | None:

@@ -38,6 +38,6 @@ def _badness(row: Mapping[str, Any], by: str) -> float:
     value = row[by]
     if value is None or math.isnan(value):
         return 0.0
-    damage = value if _LARGER_IS_WORSE.get(by, False) else -value
+    damage: float = value if _LARGER_IS_WORSE.get(by, False) else -value
     remaining = row["method"] == "leave_one_out" and by.startswith(("model_output", "metric"))
     return damage if remaining else -damage

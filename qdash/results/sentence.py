@@ -1,13 +1,14 @@
 """The verdict of a run in one sentence with numbers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdash.results.frontier import NOT_MET, SHOWN
 from qdash.results.text import (
-    NOTHING,
     count,
     decibels,
+    interval,
     megabytes,
     metric_value,
     nats,
@@ -20,15 +21,17 @@ from qdash.results.text import (
 Json = Mapping[str, Any]
 
 
-def verdict_sentence(result: Json, metric: Json, layers: int, recommendation: Json | None) -> str:
+def verdict_sentence(
+    result: Json, metric: Json, layers: int, recommendation: Json | None, *, going_on: bool = False
+) -> str:
     """What to keep in FP32, as far as it is known.
 
     result: the sweep JSON. metric: `facts["metric"]`. layers: how many the run covers. recommendation: the JSON of
-    `recommend`, None or without a chosen set while the curve is still being measured.
+    `recommend`, None or without a chosen set before the curve is measured. going_on: whether more is being measured.
     """
     chosen = recommendation["chosen"] if recommendation else None
     if recommendation is None or chosen is None:
-        return measuring_sentence(result)
+        return measuring_sentence(result, going_on)
     numbers = _numbers(result, metric, chosen)
     if recommendation["verdict"] == NOT_MET:
         limit = _limit(recommendation, metric)
@@ -41,28 +44,30 @@ def verdict_sentence(result: Json, metric: Json, layers: int, recommendation: Js
 def certainty_sentence(recommendation: Json, metric: Json) -> str:
     """How sure the verdict is, and what would make it surer."""
     chosen, limit = recommendation["chosen"], _limit(recommendation, metric)
-    low, high = (points(chosen[end], "") for end in ("low", "high"))
-    unit = f" {metric['difference_unit']}".rstrip()
-    if NOTHING in (low, high):
+    if chosen["low"] is None or chosen["high"] is None or math.isnan(chosen["low"]):
         return f"Too few samples for an interval: {count(chosen['samples'])}. Run it on more samples."
-    interval = f"the 95 % interval of the change is {low} to {high}{unit}"
+    ends = interval(chosen["low"], chosen["high"], lambda value: points(value, metric["difference_unit"]))
+    interval_text = f"the 95 % interval of the change is {ends}"
     if recommendation["verdict"] == SHOWN:
-        return f"Shown: {interval}, all of it within {limit}."
+        return f"Shown: {interval_text}, all of it within {limit}."
     if recommendation["verdict"] == NOT_MET:
-        return f"Not met: {interval}. Allow a larger loss, more layers in FP32, or finer settings."
-    return f"Not yet shown within {limit}: {interval}.{_way_out(recommendation, metric)}"
+        return f"Not met: {interval_text}. Allow a larger loss, more layers in FP32, or finer settings."
+    return f"Not yet shown within {limit}: {interval_text}.{_way_out(recommendation, metric)}"
 
 
-def measuring_sentence(result: Json) -> str:
-    """While there is no measured curve: the most sensitive layer so far."""
+def measuring_sentence(result: Json, going_on: bool) -> str:
+    """Before there is a measured curve: the most sensitive layer so far."""
     rows, key = result["layers"], result["ranked_by"]
     measured = [row for row in rows if row["status"] != "pending" and row[key] is not None]
     if not measured:
-        return "Measuring has begun: the first layers appear in a moment."
+        return "Still measuring: the first layers appear in a moment" if going_on else "No layer has been measured"
     worst = measured[0]
     value = nats(worst[key]) if key == "model_output_kl" else decibels(worst[key])
-    what = {"model_output_kl": "KL", "model_output_sqnr_db": "model-output SQNR"}.get(key, "SQNR")
-    return f"Most sensitive so far: {shortened(worst['layer'], 40)} ({what} {value} on {_samples(worst['samples'])})"
+    what = {"model_output_kl": "KL", "model_output_sqnr_db": "model-output SQNR"}.get(key, "SQNR of its own output")
+    found = (
+        f"{shortened(worst['layer'], 40)} is the most sensitive layer, {what} {value} on {_samples(worst['samples'])}"
+    )
+    return f"Still measuring: so far {found}" if going_on else f"Which set is enough is not measured yet: {found}"
 
 
 def _numbers(result: Json, metric: Json, chosen: Json) -> str:

@@ -35,7 +35,9 @@ class Tally:
 
     def cut(self, cuts: Mapping[int, slice]) -> "Tally":
         """The given samples of each batch."""
-        batches = {b: {n: v[cuts[b]] for n, v in s.items()} for b, s in self.batches.items() if b in cuts}
+        batches: dict[int, Mapping[str, np.ndarray]] = {
+            b: {n: v[cuts[b]] for n, v in s.items()} for b, s in self.batches.items() if b in cuts
+        }
         kept = Tally({}, batches)
         names = {name for samples in batches.values() for name in samples}
         kept.sums = {name: float(kept.values(name).sum()) for name in names}

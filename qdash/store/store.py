@@ -92,7 +92,7 @@ class Store:
             return runs.listed(connection, filters, limit)
 
     def delete_run(self, run_id: str) -> None:
-        """The run with its scores and decisions; artifacts may serve other runs. Raises InputError while it is running."""
+        """The run with its scores and decisions; artifacts may serve other runs. Raises InputError while it runs."""
         run = self.run(run_id)
         if run.status == "running":
             raise InputError(f"the run {run.id} is running; cancel it first: python -m qdash cancel {run.id}")

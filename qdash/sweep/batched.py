@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -109,7 +109,7 @@ class BatchedWork(Generic[I]):
         subject, size = prepared.subject, self.source.batch_size
         indices = subject.evaluation_indices[batch * size : (batch + 1) * size]
         torch.manual_seed(self.source.seed + batch)
-        prepared.bench.load(subject.evaluation.batch(indices).to(subject.device))
+        prepared.bench.load(subject.evaluation.batch(indices.tolist()).to(subject.device))
         self._loaded = batch
 
     def _next(self, prepared: Prepared, batch: int, done: int, items: int) -> Progress:

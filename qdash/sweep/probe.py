@@ -63,7 +63,10 @@ def _preview(prepared: Prepared) -> dict[str, Any]:
     samples = []
     for index in range(min(_SHOWN, batch.size)):
         x = first[index].detach().cpu()
-        sample: dict[str, Any] = {"label": _label(batch.target, index), "predicted": _predicted(reader, prepared, index)}
+        sample: dict[str, Any] = {
+            "label": _label(batch.target, index),
+            "predicted": _predicted(reader, prepared, index),
+        }
         sample["text"] = f"{str(x.dtype)[6:]} {tuple(x.shape)}, from {x.min().item():.3g} to {x.max().item():.3g}"
         if is_image:
             sample["pixels"] = _pixels(x)

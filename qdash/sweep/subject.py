@@ -35,7 +35,7 @@ class Subject:
     def batches(self, samples: Samples, indices: np.ndarray, size: int) -> Iterator[Batch]:
         """In order, on the device; the last one may be smaller."""
         for start in range(0, len(indices), size):
-            yield samples.batch(indices[start : start + size]).to(self.device)
+            yield samples.batch(indices[start : start + size].tolist()).to(self.device)
 
 
 def load_subject(spec: Source) -> Subject:

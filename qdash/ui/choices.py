@@ -118,11 +118,11 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _option(key: str, member: str, option: dict[str, Any], given: str | None) -> Any:
     label = f"{words(member)}: {words(option['name'])}"
     default = option["default"]
-    if isinstance(default, int | float) and not isinstance(default, bool):
-        value = default if given is None else type(default)(given)
-        shown = "%g" if isinstance(default, float) else None
-        step = {} if isinstance(default, int) else {"step": 0.01}
-        return st.number_input(label, value=value, help=option["help"], key=key, format=shown, **step)
+    value = default if given is None else type(default)(given)
+    if isinstance(default, float):
+        return st.number_input(label, value=value, step=0.01, format="%g", help=option["help"], key=key)
+    if isinstance(default, int):
+        return st.number_input(label, value=value, step=1, help=option["help"], key=key)
     if option["choices"]:
-        return st.selectbox(label, option["choices"], index=option["choices"].index(given or default), key=key)
-    return st.text_input(label, value=given or default or "", help=option["help"], key=key)
+        return st.selectbox(label, option["choices"], index=option["choices"].index(value), key=key)
+    return st.text_input(label, value=value or "", help=option["help"], key=key)

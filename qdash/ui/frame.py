@@ -16,6 +16,8 @@ from qdash.ui.describe import STATUS, run_title, when
 ROOT = Path(__file__).parents[2]
 ICON = Path(__file__).with_name("icon.png")
 SHOWN_RUNS = 50
+# The answer has to be above the fold of a laptop; the toolbar needs less room than is kept for it.
+CLOSER = "<style>[data-testid=stMainBlockContainer] {padding-top: 3rem; padding-bottom: 3rem}</style>"
 SECTIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Answer": (
         ("overview", "Overview", ":material/home:"),
@@ -43,8 +45,11 @@ def pages() -> dict[str, list[Any]]:
 
 def render() -> None:
     """One visit: the frame, then the page."""
+    # First, or the browser would fetch the page's icon as its favicon from a server of Google's.
+    st.set_page_config(page_title="qdash", page_icon=ICON, layout="wide")
     page = st.navigation(pages())
-    st.set_page_config(page_title=f"{page.title} · qdash", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title=f"{page.title} · qdash")
+    st.html(CLOSER)
     run = _current_or_stop()
     with st.sidebar:
         _choose_run(run)

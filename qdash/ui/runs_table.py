@@ -6,23 +6,20 @@ import streamlit as st
 from qdash.results.text import duration, plural
 from qdash.store.runs import Run
 from qdash.store.store import Store
-from qdash.ui import progress, state
 from qdash.ui.describe import KINDS, STATUS, run_title, settings_text, share_done, source_name, when
-from qdash.ui.go import go_button
-from qdash.ui.start import attempted, delete_with_measurements
 from qdash.ui.words import help_text
 
 RECENT = 5
-COLUMNS = ("title", "model", "data", "kind", "settings", "status", "progress", "samples", "created", "seconds", "run")
+COLUMNS = ("status", "model", "settings", "title", "kind", "data", "samples", "progress", "created", "seconds", "run")
 COLUMN_CONFIG = {
-    "title": st.column_config.TextColumn("Run", width="large"),
-    "model": "Model",
-    "data": "Data",
-    "kind": None,
-    "settings": None,
     "status": st.column_config.TextColumn("Status", help=help_text("status")),
-    "progress": st.column_config.ProgressColumn("Work done", format="%.0f %%", min_value=0, max_value=100),
+    "model": "Model",
+    "settings": st.column_config.TextColumn("Settings", width="large"),
+    "title": "Title",
+    "kind": "Kind",
+    "data": "Data",
     "samples": st.column_config.NumberColumn("Samples", help=help_text("samples"), format="localized"),
+    "progress": st.column_config.ProgressColumn("Work done", format="%.0f %%", min_value=0, max_value=100),
     "created": st.column_config.DatetimeColumn("Created", format="distance"),
     "seconds": st.column_config.TextColumn("Computing time"),
     "run": st.column_config.TextColumn("Id"),
@@ -65,14 +62,14 @@ def summary(runs: list[Run]) -> str:
 def _row(run: Run) -> tuple[object, ...]:
     samples = (run.facts or {}).get("samples", {}).get("evaluation")
     return (
-        run_title(run),
-        source_name(run.model),
-        source_name(run.data),
-        KINDS.get(run.kind, run.kind),
-        settings_text(run),
         STATUS[run.status][2],
-        100 * share_done(run),
+        source_name(run.model),
+        settings_text(run),
+        run.title,
+        KINDS.get(run.kind, run.kind),
+        source_name(run.data),
         samples,
+        100 * share_done(run),
         run.created,
         duration(run.cost.get("wall_s")),
         run.id,
@@ -85,32 +82,3 @@ def picked(frame: pd.DataFrame, rows: list[int], current: str | None) -> str | N
     if rows and rows[0] < len(ids):
         return str(ids[rows[0]])
     return current if current in ids else None
-
-
-def show_actions(store: Store, run: Run) -> None:
-    """What can be done with one run."""
-    with st.container(border=True, key="runs_actions"):
-        st.markdown(f"**{run_title(run)}** · {STATUS[run.status][2].lower()} · run {run.id}")
-        progress.show_trouble(run)
-        with st.container(horizontal=True):
-            if run.kind == "sweep":
-                go_button("Open", "pages/overview.py", icon=":material/open_in_new:", primary=True, run=run.id)
-            go_button("Watch", "pages/live.py", icon=":material/monitoring:", run=run.id)
-            if run.kind == "sweep" and st.button("Use its settings", icon=":material/content_copy:", key="runs_clone"):
-                st.switch_page("pages/new_run.py", query_params={"from": run.id})
-            progress.show_controls(run)
-            if st.button("Delete", icon=":material/delete:", key="runs_delete", disabled=run.status == "running"):
-                confirm_delete(run.id, run_title(run))
-
-
-@st.dialog("Delete this run?")
-def confirm_delete(run_id: str, title: str) -> None:
-    """Asks first; a deleted run can't be brought back."""
-    st.write(f"**{title}** with its results and calibration is gone for good. So are the measurements made from it.")
-    with st.container(horizontal=True):
-        pressed = st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete")
-        if pressed and attempted(lambda: delete_with_measurements(state.store(), run_id), "Deleted."):
-            state.forget_run(run_id)
-            st.rerun()
-        if st.button("Keep it", key="confirm_keep"):
-            st.rerun()

@@ -20,7 +20,7 @@ def source_form(start: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `Source` by name. `start`: what the fields show first."""
     left, right = st.columns(2)
     with left:
-        values = {"model": _source("models", "model", "Model", start["model"])}
+        values: dict[str, Any] = {"model": _source("models", "model", "Model", start["model"])}
         values["weights"] = optional_text("weights", "Weights file", start["weights"], "none: the model brings its own")
     with right:
         values["data"] = _source("datasets", "data", "Evaluation data", start["data"])

@@ -39,13 +39,6 @@ def same_runs(store: Store, spec: SweepSpec) -> list[str]:
     return [run.id for run in store.runs(kind="sweep", limit=500) if run.spec == text]
 
 
-def delete_with_measurements(store: Store, run_id: str) -> None:
-    """Deletes a run and what was measured from it. Raises InputError while one of them is running."""
-    for child in store.runs(parent=run_id, limit=None):
-        store.delete_run(child.id)
-    store.delete_run(run_id)
-
-
 def attempted(action: Callable[[], object], done: str = "") -> bool:
     """Does it; a problem becomes one line on the page, success a short notice."""
     try:

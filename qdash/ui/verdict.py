@@ -11,10 +11,15 @@ from qdash.results.sentence import certainty_sentence, verdict_sentence
 from qdash.results.text import megabytes, metric_value, plural, points
 from qdash.spec import Setting
 from qdash.ui import state
+from qdash.ui.start import attempted, start_measuring
 from qdash.ui.words import help_text
 
 ICONS = {SHOWN: ":material/verified:", NOT_MET: ":material/block:"}
+NAMED = 8  # layers; more would push the answer off the screen
 UNDECIDED, MEASURING = ":material/help:", ":material/hourglass_top:"
+
+Card = tuple[str, float | None, float | None, float, str]
+"""Label, value, difference from FP32, MB, term of the glossary."""
 
 
 def recommended(sweep: Sweep, setting: Setting) -> dict[str, Any] | None:
@@ -25,23 +30,39 @@ def recommended(sweep: Sweep, setting: Setting) -> dict[str, Any] | None:
     return found if found and found["chosen"] else None
 
 
-def show_verdict(sweep: Sweep, complete: bool) -> None:
-    """complete: False while the curve is still being measured, as a smaller set may yet turn out to be enough."""
+def show_verdict(sweep: Sweep, going_on: bool) -> None:
+    """going_on: whether the curve is still being measured; then a smaller set may yet turn out to be enough."""
     setting, metric = state.selected_setting(sweep), sweep.facts["metric"]
-    found = recommended(sweep, setting) if complete else None
-    sentence = verdict_sentence(state.result(sweep.run.id), metric, len(sweep.facts["layers"]), found)
-    icon = MEASURING if found is None else ICONS.get(found["verdict"], UNDECIDED)
+    found = None if going_on else recommended(sweep, setting)
+    layers, result = len(sweep.facts["layers"]), state.result(sweep.run.id)
+    sentence = verdict_sentence(result, metric, layers, found, going_on=going_on)
+    icon = ICONS.get(found["verdict"], UNDECIDED) if found else MEASURING if going_on else UNDECIDED
     with st.container(border=True, key="verdict"):
         st.subheader(f"{icon} {sentence}", help=help_text("verdict"))
         if found is not None:
-            st.markdown(certainty_sentence(found, metric))
+            st.markdown(kept_text(found["keep_fp32"]) + certainty_sentence(found, metric))
+        elif not going_on and sweep.run.final:
+            _offer_measuring(sweep)
+
+
+def kept_text(layers: list[str]) -> str:
+    """The names to keep in FP32, empty where there are none."""
+    names = ", ".join(f"`{layer}`" for layer in layers[:NAMED])
+    more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
+    return f"Keep {names}{more}.  \n" if layers else ""
+
+
+def _offer_measuring(sweep: Sweep) -> None:
+    pressed = st.button("Measure the curve", icon=":material/show_chart:", type="primary", help=help_text("frontier"))
+    if pressed and attempted(lambda: start_measuring(state.store(), sweep.run.id)):
+        st.rerun()
 
 
 def show_key_numbers(sweep: Sweep) -> None:
     """FP32, all layers quantized, and the recommended mix beside each other."""
     metric, unit = sweep.facts["metric"], sweep.facts["metric"]["difference_unit"]
     name = metric["name"].replace("_", " ")
-    with st.container(horizontal=True, key="key_numbers"):
+    with st.container(key="key_numbers"):
         for label, value, delta, size_mb, term in _cards(sweep):
             st.metric(
                 f"{label}: {name}",
@@ -54,11 +75,11 @@ def show_key_numbers(sweep: Sweep) -> None:
             )
 
 
-def _cards(sweep: Sweep) -> list[tuple[str, float | None, float | None, float, str]]:
+def _cards(sweep: Sweep) -> list[Card]:
     result, setting = state.result(sweep.run.id), state.selected_setting(sweep)
     fp32, found = result["baseline"], recommended(sweep, setting)
     whole = next(x for x in result["all_quantized_by_setting"] if x["settings"]["key"] == setting.key)
-    cards = [("FP32", fp32["value"], None, fp32["size_mb"], "baseline")]
+    cards: list[Card] = [("FP32", fp32["value"], None, fp32["size_mb"], "baseline")]
     if whole["value"] is not None:
         cards.append(("All layers quantized", whole["value"], whole["delta"], whole["size_mb"], "all_quantized"))
     if found is not None and found["chosen"]["k"]:

@@ -13,6 +13,11 @@ from qdash.folding import folded
 from qdash.results.plain import plain
 
 SAMPLES = 40
+ROW_FIELDS = """layer type order calls params macs settings method status weight_sqnr_db input_sqnr_db
+layer_output_sqnr_db layer_output_mse weights_only_layer_output_sqnr_db inputs_only_layer_output_sqnr_db
+cumulative_sqnr_db model_output_sqnr_db model_output_sqnr_db_low model_output_sqnr_db_high model_output_mse
+model_output_kl model_output_kl_low model_output_kl_high cosine metric_delta metric_delta_low metric_delta_high flipped
+samples seconds"""
 
 
 def fake_quantize(x, scale, zero_point, low, high):
@@ -206,13 +211,9 @@ def test_json_is_finite_and_complete(tmp_path):
     result = sweep(tmp_path, model="demo:digits-resnet", data="demo:digits", mode="weight_only", samples=8)
     text = json.dumps(plain({k: v for k, v in result.items() if k not in ("scores", "facts")}), allow_nan=False)
     row = json.loads(text)["layers"][0]
-    for name in (
-        "layer type order calls params macs settings method status weight_sqnr_db input_sqnr_db layer_output_sqnr_db "
-        "layer_output_mse weights_only_layer_output_sqnr_db inputs_only_layer_output_sqnr_db cumulative_sqnr_db "
-        "model_output_sqnr_db model_output_sqnr_db_low model_output_sqnr_db_high model_output_mse model_output_kl "
-        "model_output_kl_low model_output_kl_high cosine metric_delta metric_delta_low metric_delta_high flipped "
-        "samples seconds"
-    ).split():
+    for name in ROW_FIELDS.split():
         assert name in row
     assert row["metric_delta_low"] is None  # 8 samples are too few for an interval
+    (score,) = [s for s in result["scores"] if s.kind == "layer" and s.subject == row["layer"]]
+    assert row["model_output_mse"] == pytest.approx(score.sums["noise"] / (8 * 10))
     assert row["input_sqnr_db"] is None  # inputs stay FP32

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdash import home
 from qdash.errors import InputError
 from qdash.records import Facts, Progress, Score
 from qdash.store.blobs import pack_samples, pack_sums, unpack_samples, unpack_sums
