@@ -67,6 +67,12 @@ def result(run_id: str) -> dict[str, Any]:
     return _result(home.store_url(), run_id, store().revision(run_id))
 
 
+def rows(sweep: Sweep) -> list[dict[str, Any]]:
+    """The rows of the selected setting, worst first; `rank` counts from 1 within the whole run."""
+    key = selected_setting(sweep).key
+    return [row for row in result(sweep.run.id)["layers"] if row["settings"]["key"] == key]
+
+
 def points(run_id: str, setting: Setting) -> list[dict[str, Any]]:
     """The measured curve of a sweep under a setting, shared and read-only; empty while nothing is measured."""
     revisions = tuple((run.id, run.revision) for run in store().runs(kind="measure", parent=run_id, limit=None))

@@ -34,7 +34,8 @@ def show_verdict(sweep: Sweep, going_on: bool) -> None:
     """going_on: whether the curve is still being measured; then a smaller set may yet turn out to be enough."""
     setting, metric = state.selected_setting(sweep), sweep.facts["metric"]
     found = None if going_on else recommended(sweep, setting)
-    layers, result = len(sweep.facts["layers"]), state.result(sweep.run.id)
+    layers = len(sweep.facts["layers"])
+    result = state.result(sweep.run.id) | {"layers": state.rows(sweep)}
     sentence = verdict_sentence(result, metric, layers, found, going_on=going_on)
     icon = ICONS.get(found["verdict"], UNDECIDED) if found else MEASURING if going_on else UNDECIDED
     with st.container(border=True, key="verdict"):
