@@ -18,6 +18,7 @@ source_values = source_form(first)
 source = checked_or_none(Source, source_values)
 look = last_look(store, source) if source else None
 looking = look is not None and not look.final
+known = known_facts(store, source) if source else None
 
 
 @st.fragment(run_every=progress.POLL_S if looking else None)
@@ -28,7 +29,6 @@ def first_look() -> None:
     seen = last_look(store, source)
     if looking and seen is not None and seen.final:
         st.rerun()
-    known = known_facts(store, source)
     label = "Look again" if known and known.kind == "probe" else "Look at it"
     if st.button(label, icon=":material/visibility:", key="new_look", disabled=looking) and start.attempted(
         lambda: start.start_probe(store, source)
@@ -47,7 +47,7 @@ st.subheader("Settings")
 values = settings_form(first)
 spec = checked_or_none(SweepSpec, source_values | values) if source else None
 if spec is not None:
-    show_cost(spec, known_facts(store, spec))
+    show_cost(spec, known)
     show_same_runs(store, spec)
 title = st.text_input("Title", key="new_title", placeholder="optional: a name by which you will find it again")
 if st.button("Start", icon=":material/play_arrow:", type="primary", key="new_start", disabled=spec is None) and spec:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from qdash.calibration import Calibration
+from qdash.gradients import EdgeCapture, differentiating
 from qdash.instrument import Instrument, Override
 from qdash.layers.base import LayerKind
 from qdash.outputs import OutputReader
@@ -46,6 +47,8 @@ class Bench:
         reader: OutputReader,
         calibration: Calibration | None,
         keep_inputs: bool = False,
+        records_gradients: bool = False,
+        seed: int = 0,
     ):
         self.instrument, self.layers, self.settings = instrument, layers, settings
         self.reader = reader
@@ -53,26 +56,33 @@ class Bench:
         self.calibration = calibration
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
         self.keep_inputs = frozenset(layers if keep_inputs else ())
+        self.edges = EdgeCapture(list(layers)) if records_gradients else None
+        self.memo: dict[str, Any] = {}  # what a method keeps of the current batch
+        self.seed, self.batch_number = seed, 0
         self.batch: Batch
         self.tape: Tape
         self.reference: Tensor
         self._references: dict[str, list[Tensor]] = {}
         self._quantized_tapes: dict[str, Tape] = {}
 
-    def load(self, batch: Batch) -> None:
+    def load(self, batch: Batch, number: int = 0) -> None:
         """Records the FP32 forward of a batch.
 
         Layers called several times see a changed input from their second call on, so their FP32 inputs are kept.
         """
-        self.batch = batch
-        self.tape = self.recorder.record(batch.args, batch.kwargs, self.keep_inputs)
+        self.batch, self.batch_number = batch, number
+        self.tape = self._recorded(batch)
         repeated = {name for name in self.layers if len(self.tape.calls.get(name, ())) > 1}
         if not repeated <= self.keep_inputs:
             self.keep_inputs |= repeated
-            self.load(batch)
+            self.load(batch, number)
             return
         self.reference = self.reader.read(self.tape.output)
-        self._references, self._quantized_tapes = {}, {}
+        self._references, self._quantized_tapes, self.memo = {}, {}, {}
+
+    def differentiable_output(self) -> Tensor:
+        """The model's output of the recorded forward, with its graph."""
+        return self.reader.read(self.tape.output, detach=False)
 
     def quantizer(self, layer: str, setting: Setting) -> LayerQuantizer:
         """The layer under a setting; its ranges and weights are computed once."""
@@ -125,6 +135,12 @@ class Bench:
     def compared(self, output: Tensor) -> dict[str, Tensor]:
         """Per-sample comparison of a model output with FP32."""
         return self.reader.compare(output, self.reference, self.batch.target)
+
+    def _recorded(self, batch: Batch) -> Tape:
+        if self.edges is None:
+            return self.recorder.record(batch.args, batch.kwargs, self.keep_inputs)
+        with differentiating(self.instrument), self.instrument.overriding(self.edges.overrides()):
+            return self.recorder.record(batch.args, batch.kwargs, self.keep_inputs, starting=self.edges.clear)
 
     def _statistics(self, layer: str) -> Any:
         assert self.calibration is not None, "a setting with calibrated ranges needs a calibration"

@@ -33,6 +33,7 @@ class Instrument:
         self.modules: dict[str, nn.Module] = {n: m for n, m in model.named_modules() if m is not model}
         self.overrides: dict[str, Override] = {}
         self.interceptor: Interceptor | None = None
+        self.keeps_graph = False
         self.count: Counter | None = None
         self.executed_macs = 0.0
         self.notes: set[str] = set()
@@ -60,7 +61,7 @@ class Instrument:
         """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
         self._failed, self._fault = None, None
         try:
-            with torch.no_grad():
+            with torch.set_grad_enabled(self.keeps_graph):
                 return self._counted("", self.model, args, kwargs)
         except QdashError:
             raise

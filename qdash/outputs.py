@@ -22,12 +22,12 @@ class OutputReader:
     metric: Metric
     class_axis: int | None
 
-    def read(self, output: Any) -> Tensor:
-        """(samples, classes, …) where there are classes, else the output as it is, detached."""
+    def read(self, output: Any, detach: bool = True) -> Tensor:
+        """(samples, classes, …) where there are classes, else the output as it is."""
         tensor = first_float(output)
         if tensor is None:
             raise ModelError("the model's output holds no floating tensor; wrap the model so that it returns scores")
-        tensor = tensor.detach()
+        tensor = tensor.detach() if detach else tensor
         return tensor if self.class_axis in (None, 1) else tensor.movedim(self.class_axis or 1, 1)
 
     def baseline(self, reference: Tensor, target: Tensor | None) -> dict[str, Tensor]:

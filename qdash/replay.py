@@ -73,13 +73,21 @@ class Recorder:
         self._writes_to_batch = False
         self._draws = False
 
-    def record(self, args: tuple[Any, ...], kwargs: dict[str, Any], keep_inputs: frozenset[str] = frozenset()) -> Tape:
+    def record(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        keep_inputs: frozenset[str] = frozenset(),
+        starting: Callable[[], None] = lambda: None,
+    ) -> Tape:
         """One forward; `keep_inputs` names the modules whose (args, kwargs) are kept as they were.
 
-        A model that writes in place is recorded twice the first time: once to see which outputs don't last.
+        A model that writes in place is recorded twice the first time: once to see which outputs don't last. `starting`
+        is called before each.
         """
         while True:
             recording = _Recording(self._fresh_slots, self._fresh_inputs, keep_inputs, self._draws, self._executed)
+            starting()
             before = self._executed()
             state = torch.get_rng_state()
             batch = map_tensors(Tensor.clone, [args, kwargs])  # the forward may write into its input

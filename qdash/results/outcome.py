@@ -79,8 +79,10 @@ def _fill(
         if has_kl and kl_low is not None and kl_high is not None:
             row["model_output_kl"] = sums["kl"] / sums["samples"]
             row["model_output_kl_low"], row["model_output_kl_high"] = kl_low[column], kl_high[column]
+        if "flipped" in sums:
             row["flipped"] = sums["flipped"] / sums["samples"]
-        row |= _metric(tally.values("outcome"), baseline.values("outcome"), metric, seed)
+        if "outcome" in sums:  # an estimate has none
+            row |= _metric(tally.values("outcome"), baseline.values("outcome"), metric, seed)
         if row["status"] != "ok":
             row |= {key: None for key in EMPTY if key not in ("value", "metric_delta", "flipped")}
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from qdash.registry import family
 from qdash.results.decibel import sqnr_db
 from qdash.results.outcome import baseline_value, outcomes
 from qdash.results.ranking import default_ranking, ranked
@@ -75,7 +76,9 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tall
     rows = []
     for layer, tally, output in zip(facts["layers"], found, outputs, strict=True):
         cumulative = tallies.get("cumulative", layer["layer"], setting.key)
-        row = _identity(layer, spec, setting) | local(tally, cumulative) | output
+        parts = estimate_parts(tally, tallies.baseline_of(tally))
+        row = _identity(layer, spec, setting) | local(tally, cumulative) | output | parts
+        row["estimated"] = family("methods").create(spec.method).estimates
         if row["status"] == "pending" and tally.sums:
             row["status"] = "ok"
         value, base = row.pop("value"), all_outcome["value"]
@@ -99,6 +102,17 @@ def local(tally: Tally, cumulative: Tally) -> dict[str, Any]:
         "weights_only_layer_output_sqnr_db": sqnr_db(signal, sums("weights_only_noise")),
         "inputs_only_layer_output_sqnr_db": sqnr_db(signal, sums("inputs_only_noise")),
         "cumulative_sqnr_db": sqnr_db(cumulative.sums.get("signal"), cumulative.sums.get("noise")),
+    }
+
+
+def estimate_parts(tally: Tally, baseline: Tally) -> dict[str, Any]:
+    """What only a gradient estimate tells: the parts of weights and of inputs at the model's output, the loss change."""
+    signal, sums = float(baseline.values("signal").sum()), tally.sums.get
+    change, samples = sums("loss_change"), sums("samples")
+    return {
+        "weights_only_model_output_sqnr_db": sqnr_db(signal, sums("weights_noise")),
+        "inputs_only_model_output_sqnr_db": sqnr_db(signal, sums("inputs_noise")),
+        "loss_change": change / samples if change is not None and samples else None,
     }
 
 

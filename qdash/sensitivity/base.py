@@ -20,11 +20,17 @@ class Method(Member):
     """
 
     measures_output: ClassVar[bool] = True
+    estimates: ClassVar[bool] = False  # what it yields is an estimate, not a measurement
+    records_gradients: ClassVar[bool] = False  # whether the FP32 forward is recorded with its graph
     keeps_inputs: ClassVar[bool] = False  # whether it needs the FP32 inputs of all layers from the recorded forward
 
     @abstractmethod
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
         """One Measured per item, in order; may be left early."""
+
+    def opening_work(self, bench: "Bench") -> float:
+        """Multiply-accumulates once per batch, before the first item."""
+        return 0.0
 
     @abstractmethod
     def work(self, bench: "Bench", layer: str) -> float:

@@ -2,7 +2,7 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -33,7 +33,7 @@ class BatchedWork(Generic[I]):
     A position is `batch:item`. Whatever a new process lacks (model, calibration, recorded batch) is made again.
     """
 
-    keep_inputs = False
+    recording: Mapping[str, bool] = {}  # noqa: RUF012  see `Bench`
 
     def __init__(self, source: Source, settings: Sequence[Setting], layers: str, artifacts: str):
         self.source, self.settings, self._layers = source, settings, layers
@@ -99,9 +99,7 @@ class BatchedWork(Generic[I]):
         yield self._next(prepared, batch, done, len(items))
 
     def _prepare(self) -> Prepared:
-        return prepare(
-            self._stack, self.source, self.settings, self._layers, self._artifacts, keep_inputs=self.keep_inputs
-        )
+        return prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
 
     def _load(self, prepared: Prepared, batch: int) -> None:
         if self._loaded == batch:
@@ -109,7 +107,7 @@ class BatchedWork(Generic[I]):
         subject, size = prepared.subject, self.source.batch_size
         indices = subject.evaluation_indices[batch * size : (batch + 1) * size]
         torch.manual_seed(self.source.seed + batch)
-        prepared.bench.load(subject.evaluation.batch(indices.tolist()).to(subject.device))
+        prepared.bench.load(subject.evaluation.batch(indices.tolist()).to(subject.device), batch)
         self._loaded = batch
 
     def _next(self, prepared: Prepared, batch: int, done: int, items: int) -> Progress:

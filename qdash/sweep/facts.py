@@ -67,6 +67,7 @@ def _layer(prepared: Prepared, order: int, name: str) -> dict[str, Any]:
         "layer": name,
         "type": type(module).__name__,
         "kind": kind.name,
+        "groups": getattr(module, "groups", 1),
         "order": order,
         "calls": len(bench.tape.calls.get(name, ())),
         "params": sum(p.numel() for p in module.parameters(recurse=False)),

@@ -53,11 +53,11 @@ def prepare(
     settings: Sequence[Setting],
     layers: str,
     artifacts: Path,
-    keep_inputs: bool = False,
+    **recording: bool,
 ) -> Prepared:
     """Loads and checks everything and leaves the model folded and instrumented until `stack` closes.
 
-    `layers`: comma-separated globs over module paths. Raises InputError with one line.
+    `layers`: comma-separated globs over module paths; `recording`: see `Bench`. Raises InputError with one line.
     """
     subject = load_subject(spec)
     first = next(subject.batches(subject.evaluation, subject.evaluation_indices[:_FIRST_SAMPLES], _FIRST_SAMPLES))
@@ -73,7 +73,7 @@ def prepare(
     instrument.executed_macs = 0.0
     metric = METRICS.create(spec.metric)
     reader = reader_for(metric, tape.output, first.target, first.size)
-    bench = Bench(instrument, selected, settings, reader, None, keep_inputs)
+    bench = Bench(instrument, selected, settings, reader, None, seed=spec.seed, **recording)
     bench.load(first)
     _check_reference(bench)
     macs_per_sample = bench.tape.macs / first.size

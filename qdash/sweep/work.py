@@ -21,7 +21,10 @@ class SweepWork(BatchedWork[Item]):
     def __init__(self, spec: str, artifacts: str):
         self.spec = SweepSpec.model_validate_json(spec)
         self._method = family("methods").create(self.spec.method)
-        self.keep_inputs = self._method.keeps_inputs
+        self.recording = {
+            "keep_inputs": self._method.keeps_inputs,
+            "records_gradients": self._method.records_gradients,
+        }
         super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
 
     def items(self, prepared: Prepared) -> Sequence[Item]:
@@ -43,7 +46,7 @@ class SweepWork(BatchedWork[Item]):
     def planned(self, bench: Bench, items: Sequence[Item]) -> tuple[float, list[float]]:
         passes = 1 + (len(self.settings) if self._method.measures_output else 0)
         by_layer = {layer: self._method.work(bench, layer) for layer in bench.layers}
-        return passes * bench.tape.macs, [by_layer[item.layer] for item in items]
+        return passes * bench.tape.macs + self._method.opening_work(bench), [by_layer[item.layer] for item in items]
 
 
 def baseline(bench: Bench) -> Measured:

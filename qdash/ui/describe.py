@@ -36,11 +36,24 @@ def run_title(run: Run) -> str:
     return f"{own}{source_name(run.model)}" + (f" · {settings_text(run)}" if run.kind == "sweep" else "")
 
 
+def short_title(run: Run) -> str:
+    """For narrow places: its own title or the model, and the bits of weights and activations, as W4A8."""
+    return f"{run.title or source_name(run.model)} {bits_text(run)}".strip()
+
+
+def bits_text(run: Run) -> str:
+    """The usual shorthand, such as W4A8 or W4,8A32; empty for a run that has no such settings."""
+    spec = _spec(run)
+    if not isinstance(spec, SweepSpec):
+        return ""
+    inputs = ("identity",) if spec.mode == "weight_only" else spec.activation_formats
+    return f"W{_bits(spec.weight_formats)}A{_bits(inputs)}"
+
+
 def settings_text(run: Run) -> str:
     """The settings in a few words, such as `static · int4 weights · int8 inputs`; empty for a first look."""
-    try:
-        spec = SPECS[run.kind].model_validate_json(run.spec)
-    except (ValueError, KeyError, QdashError):  # of another version, or a family's member that is not installed here
+    spec = _spec(run)
+    if spec is None:
         return "settings of another version"
     if isinstance(spec, MeasureSpec):
         return setting_text(spec.sweep)
@@ -83,3 +96,14 @@ def share_done(run: Run) -> float:
     if run.status == "done":
         return 1.0
     return min(1.0, run.done / run.total) if run.total else 0.0
+
+
+def _spec(run: Run) -> Source | MeasureSpec | None:
+    try:
+        return SPECS[run.kind].model_validate_json(run.spec)
+    except (ValueError, KeyError, QdashError):  # of another version, or a family's member that is not installed here
+        return None
+
+
+def _bits(formats: tuple[str, ...]) -> str:
+    return ",".join("".join(c for c in name if c.isdigit()) or "32" for name in formats)

@@ -11,11 +11,13 @@ from qdash.errors import InputError
 from qdash.jobs.client import worker_state
 from qdash.store.runs import Run
 from qdash.ui import state
-from qdash.ui.describe import STATUS, run_title, when
+from qdash.ui.describe import STATUS, short_title, when
+from qdash.ui.progress import unfinished
 
 ROOT = Path(__file__).parents[2]
 ICON = Path(__file__).with_name("icon.png")
 SHOWN_RUNS = 50
+POLL_S = 3.0
 # The answer has to be above the fold of a laptop; the toolbar needs less room than is kept for it.
 CLOSER = "<style>[data-testid=stMainBlockContainer] {padding-top: 3rem; padding-bottom: 3rem}</style>"
 SECTIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -49,11 +51,13 @@ def render() -> None:
     st.set_page_config(page_title="qdash", page_icon=ICON, layout="wide")
     page = st.navigation(pages())
     st.set_page_config(page_title=f"{page.title} · qdash")
+    st.logo(str(ICON), size="large")
     st.html(CLOSER)
     run = _current_or_stop()
     with st.sidebar:
         _choose_run(run)
-        _show_worker()
+        changing = bool(unfinished(state.store()))
+        st.fragment(_show_state, run_every=POLL_S if changing else None)(run.id if run else None)
         st.caption(f"qdash {qdash.__version__}")
     page.run()
 
@@ -77,16 +81,19 @@ def _choose_run(current: Run | None) -> None:
     st.selectbox(
         "Run",
         list(runs),
-        format_func=lambda run_id: f"{run_title(runs[run_id])} · {when(runs[run_id].created)}",
+        format_func=lambda run_id: f"{short_title(runs[run_id])} · {when(runs[run_id].created)}",
         key="frame_run",
         on_change=lambda: state.select_run(st.session_state["frame_run"]),
         help="Every page shows this run. The address of the page holds it: copy it to share what you see.",
     )
-    icon, color, word = STATUS[current.status]
-    st.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
 
 
-def _show_worker() -> None:
+def _show_state(run_id: str | None) -> None:
+    """Of the run and of the worker."""
+    store = state.store()
+    if run_id is not None and store.revision(run_id):
+        icon, color, word = STATUS[store.run(run_id).status]
+        st.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
     worker = worker_state(home.store_url())
     if worker.alive:
         st.caption(":material/memory: Worker ready")

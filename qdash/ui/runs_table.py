@@ -35,7 +35,7 @@ def matching(frame: pd.DataFrame, text: str) -> pd.DataFrame:
     """The rows that hold every word of `text` somewhere, in any case."""
     if frame.empty:
         return frame
-    everything = frame.astype(str).agg(" ".join, axis=1).str.lower()
+    everything = frame.apply(lambda row: " ".join(map(str, row)).lower(), axis=1)
     wanted = [everything.str.contains(word, regex=False) for word in text.lower().split()]
     return frame[pd.concat(wanted, axis=1).all(axis=1)] if wanted else frame
 

@@ -1,0 +1,65 @@
+"""Weights or inputs: which of the two does the damage at the layer's own output."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from qdash.charts import theme
+from qdash.results.text import decibels
+
+PARTS = (
+    ("weights only", "weights_only_layer_output_sqnr_db", theme.WEIGHTS),
+    ("inputs only", "inputs_only_layer_output_sqnr_db", theme.INPUTS),
+    ("both", "layer_output_sqnr_db", theme.BOTH),
+)
+
+
+def attribution_frame(row: Mapping[str, Any]) -> pd.DataFrame:
+    """part, sqnr_db (NaN where it doesn't apply), noise (relative to the signal's energy, 10^(−SQNR/10))."""
+    values = [math.nan if row[key] is None else float(row[key]) for _, key, _ in PARTS]
+    noise = [10 ** (-value / 10) if math.isfinite(value) else 0.0 if value == math.inf else value for value in values]
+    return pd.DataFrame({"part": [name for name, _, _ in PARTS], "sqnr_db": values, "noise": noise})
+
+
+def weights_share(frame: pd.DataFrame) -> float | None:
+    """The weights' part of the noise that weights and inputs make one at a time, 0 … 1; None where one is missing."""
+    weights, inputs = frame["noise"].iloc[0], frame["noise"].iloc[1]
+    total = weights + inputs
+    return float(weights / total) if math.isfinite(total) and total > 0 else None
+
+
+def attribution_figure(frame: pd.DataFrame) -> go.Figure:
+    """Three bars in dB: a shorter bar is more noise."""
+    drawn = frame[np.isfinite(frame["sqnr_db"])]
+    title = attribution_title(frame)
+    if drawn.empty:
+        return theme.nothing_figure(title)
+    colors = {name: color for name, _, color in PARTS}
+    figure = go.Figure()
+    figure.add_bar(
+        x=drawn["sqnr_db"],
+        y=drawn["part"],
+        orientation="h",
+        marker={"color": [colors[part] for part in drawn["part"]]},
+        text=[decibels(value) for value in drawn["sqnr_db"]],
+        hovertemplate="%{y}: SQNR %{x:.2f} dB at the layer's output<extra></extra>",
+    )
+    theme.laid_out(figure, title, 190, showlegend=False)
+    figure.update_xaxes(title="SQNR at the layer's output, dB (shorter: more noise)", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def attribution_title(frame: pd.DataFrame) -> str:
+    """Which of the two makes the noise."""
+    share = weights_share(frame)
+    if share is None:
+        present = frame[frame["sqnr_db"].notna()]["part"].tolist()
+        return "Only the weights are quantized" if "weights only" in present else "Not measured"
+    if share >= 0.5:
+        return f"The weights make {share * 100:.0f} % of this layer's own noise"
+    return f"The inputs make {(1 - share) * 100:.0f} % of this layer's own noise"

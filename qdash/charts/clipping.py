@@ -1,0 +1,74 @@
+"""Which range every observer would keep of a tensor, and what that range costs, computed from its histogram."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qdash.calibration import TensorSummary
+from qdash.errors import QdashError
+from qdash.quant.cells import Cells
+from qdash.quant.statistics import Statistics
+from qdash.ranges import clipping_range
+from qdash.registry import family
+
+COLUMNS = "observer own low high step zero_point clipped_share sqnr_db from_histogram".split()
+
+
+def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) -> pd.DataFrame:
+    """One row per observer, with COLUMNS; the tensor has one scale. Empty where the format loses nothing.
+
+    low, high: clipping range. step: the scale, the distance between two levels. clipped_share: of the values that lie
+    outside. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²), expected from the histogram. own: the run's observer. from_histogram:
+    whether the range itself is (min and max are exact).
+    """
+    grid = family("formats").create(format)
+    if grid.lossless:
+        return pd.DataFrame(columns=COLUMNS)
+    statistics = tensor.statistics()
+    names = family("observers").names()
+    entries = []
+    for name in names if own in names else [*names, own]:
+        try:
+            low, high = clipping_range(statistics, name, format, scheme)
+            scale, zero_point = grid.parameters(low, high, scheme)
+        except QdashError:  # a grid without negative numbers on data below zero
+            continue
+        exact = not family("observers").create(name).needs_distribution
+        entries.append(
+            {
+                "observer": name,
+                "own": name == own,
+                "low": float(low[0]),
+                "high": float(high[0]),
+                "step": float(scale[0]),
+                "zero_point": int(zero_point[0]),
+                "clipped_share": clipped_share(statistics.cells, float(low[0]), float(high[0])),
+                "sqnr_db": _sqnr_db(grid, statistics, low, high, scheme),
+                "from_histogram": not exact,
+            }
+        )
+    return pd.DataFrame(entries, columns=COLUMNS)
+
+
+def clipped_share(cells: Cells, low: float, high: float) -> float:
+    """The share of the mass outside [low, high]; within a cell it is spread evenly. 0 without any mass."""
+    total = float(cells.mass.sum())
+    if total == 0:
+        return 0.0
+    width = cells.high - cells.low
+    inside = np.minimum(cells.high, high) - np.maximum(cells.low, low)
+    point = (cells.low >= low) & (cells.low <= high)
+    share = np.where(width > 0, np.clip(inside, 0, None) / np.where(width > 0, width, 1), point)
+    return max(0.0, 1.0 - float((share * cells.mass).sum()) / total)
+
+
+def _sqnr_db(grid: Any, statistics: Statistics, low: np.ndarray, high: np.ndarray, scheme: str) -> float:
+    cells = statistics.cells
+    squares = (cells.low**2 + cells.low * cells.high + cells.high**2) / 3  # the mean of x² over an even cell
+    signal = float((squares * cells.mass).sum())
+    noise = float(grid.squared_error(cells, low[:, None], high[:, None], scheme)[0, 0])
+    if signal == 0 or noise <= 0:
+        return math.inf
+    return 10 * math.log10(signal / noise)

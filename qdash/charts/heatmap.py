@@ -1,0 +1,142 @@
+"""Layers against settings, or against kinds of error where there is one setting: SQNR as colour."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from qdash.charts import theme
+from qdash.charts.quantities import QUANTITIES, Quantity
+from qdash.results.ranking import default_ranking, ranked
+from qdash.results.text import decibels, shortened
+
+KINDS = ("weight_sqnr_db", "input_sqnr_db", "layer_output_sqnr_db", "model_output_sqnr_db")
+COLUMNS = "layer name row column label value text hover".split()
+TEXT_CELLS, CLICK_CELLS, LABELS, NAME_WIDTH = 400, 3000, 45, 24
+
+
+def settings_frame(
+    rows: Sequence[Mapping[str, Any]], quantity: Quantity, *, by_network: bool = False, layers: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One line per layer and setting, with COLUMNS; row, column: positions, worst layer first (by its worst setting).
+
+    layers: only these, all where empty. value: NaN where it isn't measured or not finite numbers came out.
+    """
+    labels = setting_labels([row["settings"] for row in rows])
+    places = _places(rows, quantity.key, by_network, layers)
+    entries = []
+    for row in rows:
+        if row["layer"] in places:
+            label = labels[row["settings"]["key"]]
+            column = list(labels).index(row["settings"]["key"])
+            entries.append(_cell(row, quantity, places[row["layer"]], column, label))
+    return pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
+
+
+def kinds_frame(
+    rows: Sequence[Mapping[str, Any]], *, by_network: bool = False, layers: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The same for one setting: a column for each kind of error that was measured."""
+    kinds = [QUANTITIES[key] for key in KINDS if any(row[key] is not None for row in rows)]
+    places = _places(rows, default_ranking([dict(row) for row in rows]), by_network, layers)
+    entries = [
+        _cell(row, kind, places[row["layer"]], column, kind.title.removesuffix(" SQNR"))
+        for row in rows
+        if row["layer"] in places
+        for column, kind in enumerate(kinds)
+    ]
+    return pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
+
+
+def heatmap_figure(frame: pd.DataFrame, what: str, *, selected: str | None = None) -> go.Figure:
+    """Bright is damaged, in dB; a cell carries its layer. what: the quantity, for title and colour bar."""
+    title = heatmap_title(frame, what)
+    if frame.empty:
+        return theme.nothing_figure(title)
+    grid, text = (frame.pivot(index="row", columns="column", values=key) for key in ("value", "text"))
+    names = frame.drop_duplicates("row").set_index("row")
+    columns = frame.drop_duplicates("column").sort_values("column")["label"].tolist()
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=np.where(np.isfinite(grid), grid, np.nan),
+        colorscale=theme.SCALE,
+        colorbar={"title": {"text": "SQNR, dB"}, "thickness": 12},
+        text=text,
+        texttemplate="%{text}" if grid.size <= TEXT_CELLS else None,
+        xgap=1,
+        ygap=1 if len(grid) <= LABELS else 0,
+        hoverinfo="skip" if grid.size <= CLICK_CELLS else "z",
+    )
+    if grid.size <= CLICK_CELLS:
+        _add_click_targets(figure, frame)
+    row_px = theme.ROW_PX if len(grid) <= LABELS else max(1, 700 // len(grid))
+    theme.laid_out(figure, title, 130 + row_px * len(grid))
+    figure.update_xaxes(tickvals=list(range(len(columns))), ticktext=columns, side="top", showgrid=False)
+    every = max(1, math.ceil(len(grid) / LABELS))
+    figure.update_yaxes(
+        tickvals=names.index[::every],
+        ticktext=[f"<b>▸ {n.name_}</b>" if n.layer == selected else n.name_ for n in _named(names)][::every],
+        autorange="reversed",
+        showgrid=False,
+        title="layer",
+    )
+    for row in names.index[names["layer"] == selected]:
+        figure.add_hrect(row - 0.5, row + 0.5, line={"color": theme.CHOSEN, "width": 3})
+    return figure
+
+
+def heatmap_title(frame: pd.DataFrame, what: str) -> str:
+    """The worst cell, or that there is none."""
+    measured = frame[np.isfinite(frame["value"])] if len(frame) else frame
+    if measured.empty:
+        return f"{what}: nothing to compare"
+    worst = measured.loc[measured["value"].idxmin()]
+    where = " · ".join(worst["label"].split("<br>"))
+    return f"{what} is lowest in {shortened(worst['layer'], 40)}, {where}: {decibels(worst['value'])}"
+
+
+def setting_labels(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """By setting key: only the parts in which the settings differ, one a line."""
+    by_key = {setting["key"]: setting for setting in settings}
+    words = {"observer": "{}", "weight_format": "{} weights", "activation_format": "{} inputs"}
+    differing = [part for part in words if len({setting[part] for setting in by_key.values()}) > 1]
+    parts = differing or ["weight_format"]
+    return {key: "<br>".join(words[p].format(setting[p]) for p in parts) for key, setting in by_key.items()}
+
+
+def _places(rows: Sequence[Mapping[str, Any]], key: str, by_network: bool, layers: Sequence[str]) -> dict[str, int]:
+    """The row of each layer that is shown."""
+    ordered = sorted(rows, key=lambda r: r["order"]) if by_network else ranked([dict(row) for row in rows], key)
+    names = list(dict.fromkeys(row["layer"] for row in ordered))
+    shown = set(layers) or set(names)
+    return {name: place for place, name in enumerate(name for name in names if name in shown)}
+
+
+def _cell(row: Mapping[str, Any], kind: Quantity, place: int, column: int, label: str) -> dict[str, Any]:
+    value = math.nan if row[kind.key] is None else float(row[kind.key])
+    broken = row["status"] == "non_finite"
+    text = "NaN" if broken else "" if math.isnan(value) else decibels(value).removesuffix(" dB")
+    said = "the output holds NaN or Inf" if broken else f"{kind.title} {kind.written(value)}"
+    hover = f"<b>{row['layer']}</b><br>{label.replace('<br>', ', ')}<br>{said}<br>{row['samples']} samples"
+    name = shortened(row["layer"], NAME_WIDTH)
+    return dict(zip(COLUMNS, (row["layer"], name, place, column, label, value, text, hover), strict=True))
+
+
+def _add_click_targets(figure: go.Figure, frame: pd.DataFrame) -> None:
+    """Invisible marks, because a heatmap's own cells can't be selected."""
+    figure.add_scatter(
+        x=frame["column"],
+        y=frame["row"],
+        mode="markers",
+        marker={"size": 16, "opacity": 0, "symbol": "square"},
+        customdata=frame[["layer", "hover"]].to_numpy(),
+        hovertemplate="%{customdata[1]}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _named(names: pd.DataFrame) -> Any:
+    return names.rename(columns={"name": "name_"}).itertuples()

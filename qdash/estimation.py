@@ -1,0 +1,148 @@
+"""The gradient estimate of each layer's effect on the model's output, on the batch of a bench."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qdash.bench import Bench, Item, Measured, Stopwatch, weight_sums
+from qdash.energy import energy
+from qdash.gradients import Gradients, floating, products
+from qdash.quantizer import LayerQuantizer
+
+ERROR, DIVERGENCE, LOSS = "noise", "kl", "loss_change"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One backward pass: what its products estimate, and the gradients at every layer's inputs and outputs."""
+
+    estimates: str
+    inputs: dict[str, Gradients]
+    outputs: dict[str, Gradients]
+
+
+def estimated(
+    bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, loss_passes: int
+) -> Iterator[Measured]:
+    """One Measured per item; the backward passes are run once per batch."""
+    if "passes" not in bench.memo:
+        bench.memo["passes"] = _backward(bench, plan(bench, passes, kl_passes, loss_passes))
+    for item in items:
+        with Stopwatch() as watch:
+            quantizer = bench.quantizer(item.layer, item.setting)
+            differences = _differences(bench, item, quantizer)
+            found = _estimates(bench, item.layer, bench.memo["passes"], differences)
+        yield Measured(differences.sums | weight_sums(quantizer), found, watch.seconds)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Quantized minus FP32 of a layer, per call and floating tensor, and its local sums."""
+
+    outputs: list[list[Tensor]]
+    inputs: list[list[Tensor]]
+    sums: dict[str, Tensor]
+
+
+def plan(bench: Bench, passes: int, kl_passes: int, loss_passes: int) -> list[str]:
+    """What each backward pass estimates; KL only where there are class scores, the loss only where there are labels."""
+    has_classes = bench.reader.class_axis is not None
+    return [ERROR] * passes + [DIVERGENCE] * (kl_passes * has_classes) + [LOSS] * (loss_passes * _has_loss(bench))
+
+
+def _backward(bench: Bench, plan: Sequence[str]) -> list[Pass]:
+    assert bench.edges is not None, "the bench records gradients"
+    output = bench.differentiable_output()
+    found = []
+    for number, estimates in enumerate(plan):
+        cotangent = _cotangent(bench, estimates, number)
+        inputs, outputs = bench.edges.gradients(output, cotangent)
+        bench.instrument.executed_macs += bench.tape.macs  # a backward to inputs counts as one forward
+        found.append(Pass(estimates, inputs, outputs))
+    return found
+
+
+def _cotangent(bench: Bench, estimates: str, number: int) -> Tensor:
+    reference = bench.reference
+    seed = (bench.seed * 1_000_003 + bench.batch_number) * 64 + number
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, reference.shape, generator=generator).to(reference) * 2 - 1
+    if estimates == ERROR:
+        return signs
+    p = torch.softmax(reference.double(), 1)
+    if estimates == DIVERGENCE:  # A = diag(√p) − p√pᵀ has A·Aᵀ = diag(p) − p·pᵀ, the Fisher information of the scores
+        roots = p.sqrt()
+        positions = reference[0, 0].numel()  # KL is the mean over a sample's positions
+        return ((roots * signs - p * (roots * signs).sum(1, keepdim=True)) / positions**0.5).to(reference)
+    assert bench.batch.target is not None
+    hit = torch.nn.functional.one_hot(bench.batch.target, reference.shape[1])
+    return (p - (hit if hit.dim() == 2 else hit.movedim(-1, 1))).to(reference)
+
+
+def _has_loss(bench: Bench) -> bool:
+    target = bench.batch.target
+    return bench.reader.class_axis is not None and target is not None and not target.is_floating_point()
+
+
+def _differences(bench: Bench, item: Item, quantizer: LayerQuantizer) -> Differences:
+    forward = bench.instrument.forward_of(item.layer)
+    outputs, inputs = [], []
+    sums: dict[str, Tensor] = {}
+    for position in bench.tape.calls.get(item.layer, ()):
+        slot = bench.tape.slots[position]
+        args, kwargs = slot.inputs
+        with torch.no_grad():
+            changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
+            with quantizer.quantized_weights():
+                output = forward(*changed_args, **changed_kwargs)
+            given, expected = floating([args, kwargs]), floating(slot.output)
+            got_inputs, got = floating([changed_args, changed_kwargs]), floating(output)
+            inputs.append([new - old for new, old in zip(got_inputs, given, strict=True)])
+            outputs.append([new - old for new, old in zip(got, expected, strict=True)])
+            _add(sums, "output", expected, outputs[-1])
+            if quantizer.quantizes_input:
+                _add(sums, "input", given, inputs[-1])
+    return Differences(outputs, inputs, sums)
+
+
+def _add(sums: dict[str, Tensor], name: str, signal: list[Tensor], noise: list[Tensor]) -> None:
+    """The first tensor stands for the layer, as in the exact methods."""
+    if signal:
+        count = torch.tensor(float(signal[0].numel()), dtype=torch.float64, device=signal[0].device)
+        found = {f"{name}_signal": energy(signal[0]), f"{name}_noise": energy(noise[0])}
+        if name == "output":
+            found["output_count"] = count
+        for key, value in found.items():
+            sums[key] = sums[key] + value if key in sums else value
+
+
+def _estimates(bench: Bench, layer: str, passes: Sequence[Pass], differences: Differences) -> dict[str, Tensor]:
+    """Per sample: `noise` = (g·δ)², its part of weights and of inputs, `kl` = (g·δ)²/2 and `loss_change` = g·δ."""
+    samples = bench.batch.size
+    collected: dict[str, list[Tensor]] = {}
+    for number in passes:
+        whole = _products(number.outputs, layer, differences.outputs, samples, bench)
+        from_inputs = _products(number.inputs, layer, differences.inputs, samples, bench)
+        if number.estimates == ERROR:
+            for key, value in (("noise", whole), ("inputs_noise", from_inputs), ("weights_noise", whole - from_inputs)):
+                collected.setdefault(key, []).append(value.square())
+        elif number.estimates == DIVERGENCE:
+            collected.setdefault("kl", []).append(whole.square() / 2)
+        else:
+            collected.setdefault("loss_change", []).append(whole)
+    return {key: torch.stack(values).mean(0) for key, values in collected.items()}
+
+
+def _products(
+    gradients: dict[str, Gradients], layer: str, differences: list[list[Tensor]], samples: int, bench: Bench
+) -> Any:
+    found = products(gradients, layer, differences, samples)
+    if found is None:
+        return torch.zeros(samples, dtype=torch.float64, device=bench.reference.device)
+    if len(found) == samples:
+        return found
+    # The sample axis isn't known: the batch's total, squared, estimates the batch's energy; each sample gets its share.
+    return (found / samples**0.5).expand(samples)

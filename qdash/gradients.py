@@ -1,0 +1,136 @@
+"""Gradients at every layer's input and output, from one recorded forward and any number of backward passes.
+
+What is kept is the place in the graph, not the tensor: in-place operations that follow change the tensor, and with it
+what a gradient taken at it would mean.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+
+from qdash.errors import ModelError
+from qdash.instrument import Forward, Instrument, Override
+from qdash.trees import map_tensors, tensors
+
+Gradients = list[list[Tensor | None]]  # per call, per floating tensor
+
+
+class EdgeCapture:
+    """Overrides that remember where each layer's floating inputs and outputs stand in the graph.
+
+    An input is seen through a view of its own, so that its gradient is what flows through this layer alone. Where
+    nothing before the layer has a gradient (integer inputs), the graph begins at the layer.
+    """
+
+    def __init__(self, layers: Sequence[str]):
+        self._layers = layers
+        self.inputs: dict[str, list[list[GradientEdge]]] = {}
+        self.outputs: dict[str, list[list[GradientEdge]]] = {}
+
+    def overrides(self) -> dict[str, Override]:
+        """To be active while a forward is recorded."""
+        return {name: self._override(name) for name in self._layers}
+
+    def clear(self) -> None:
+        """Forgets what was seen; called when a forward begins."""
+        self.inputs, self.outputs = {}, {}
+
+    def gradients(self, output: Tensor, cotangent: Tensor) -> tuple[dict[str, Gradients], dict[str, Gradients]]:
+        """Jᵀ·cotangent at every layer's (inputs, outputs); None where nothing reaches the model's output.
+
+        Raises ModelError where the model overwrites what its own backward pass needs.
+        """
+        edges = [e for where in (self.inputs, self.outputs) for calls in where.values() for call in calls for e in call]
+        try:
+            with _differentiable_recurrence():
+                found = torch.autograd.grad(output, edges, cotangent, retain_graph=True, allow_unused=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ModelError(f"the model has no gradients ({reason}); use --method one_at_a_time") from error
+        parts = iter(found)
+        inputs = {name: [[next(parts) for _ in call] for call in calls] for name, calls in self.inputs.items()}
+        outputs = {name: [[next(parts) for _ in call] for call in calls] for name, calls in self.outputs.items()}
+        return inputs, outputs
+
+    def _override(self, name: str) -> Override:
+        def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            edges: list[GradientEdge] = []
+            args, kwargs = map_tensors(lambda t: _seen(t, edges), [args, kwargs])
+            self.inputs.setdefault(name, []).append(edges)
+            output_edges: list[GradientEdge] = []
+            output = map_tensors(lambda t: _seen(t, output_edges, view=False), forward(*args, **kwargs))
+            self.outputs.setdefault(name, []).append(output_edges)
+            return output
+
+        return override
+
+
+@contextmanager
+def differentiating(instrument: Instrument) -> Iterator[None]:
+    """Forwards inside the block keep their graph; parameters don't require gradients, only activations do."""
+    parameters = [p for p in instrument.model.parameters() if p.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        instrument.keeps_graph = True
+        yield
+    finally:
+        instrument.keeps_graph = False
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def products(
+    gradients: Mapping[str, Gradients], layer: str, differences: Sequence[Sequence[Tensor]], samples: int
+) -> Tensor | None:
+    """g·δ of a layer, summed over its calls and tensors: (samples,) float64, or (1,) where the sample axis isn't known.
+
+    None where no gradient reaches the layer: it has exactly no effect.
+    """
+    total: Tensor | None = None
+    for call, deltas in zip(gradients.get(layer, []), differences, strict=True):
+        for gradient, delta in zip(call, deltas, strict=True):
+            if gradient is not None:
+                found = _by_sample(gradient, delta, samples)
+                total = found if total is None else _joined(total, found)
+    return total
+
+
+def floating(tree: Any) -> list[Tensor]:
+    """The tensors whose edges were remembered, in the same order."""
+    return [t for t in tensors(tree) if t.is_floating_point()]
+
+
+def _seen(tensor: Tensor, edges: list[GradientEdge], view: bool = True) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    if not tensor.requires_grad:
+        tensor = tensor.detach().requires_grad_().clone()  # a copy may be written to, a leaf may not
+    elif view:
+        tensor = tensor.view_as(tensor)
+    edges.append(get_gradient_edge(tensor))
+    return tensor
+
+
+def _by_sample(gradient: Tensor, delta: Tensor, samples: int) -> Tensor:
+    axis = next((a for a in (0, 1) if delta.dim() > a and delta.shape[a] == samples), None)
+    if axis is None:
+        return (gradient * delta).double().sum().reshape(1)
+    if axis == 1:
+        gradient, delta = gradient.transpose(0, 1), delta.transpose(0, 1)
+    return torch.linalg.vecdot(gradient.reshape(samples, -1), delta.reshape(samples, -1)).double()
+
+
+def _joined(first: Tensor, second: Tensor) -> Tensor:
+    return first + second if first.shape == second.shape else (first.sum() + second.sum()).reshape(1)
+
+
+@contextmanager
+def _differentiable_recurrence() -> Iterator[None]:
+    """cuDNN's recurrent kernels have no backward in evaluation mode; torch's own have."""
+    with torch.backends.cudnn.flags(enabled=False):
+        yield
