@@ -3,11 +3,10 @@
 import streamlit as st
 
 from qdash.ui import progress, state
-from qdash.ui.describe import run_title
 from qdash.ui.go import go_button
 from qdash.ui.needed import NEW_RUN, OVERVIEW, stop
 from qdash.ui.pictures import show_most_sensitive
-from qdash.ui.verdict import show_verdict
+from qdash.ui.verdict import show_heading, show_verdict
 
 st.title("How far is this run?")
 store, current = state.store(), state.current_run()
@@ -28,7 +27,7 @@ def watch(run_id: str) -> None:
     coming = progress.on_its_way(store, run)
     if watching and not coming:
         st.rerun()
-    st.caption(f"{run_title(run)} · {run.data} · run {run.id}")
+    show_heading(run)
     for part in (run, *reversed(progress.measurements_of(store, run))):
         progress.see_that_a_worker_runs(part)
         progress.show_progress(part)

@@ -4,12 +4,11 @@ import streamlit as st
 
 from qdash.ui import progress, state
 from qdash.ui.demo_run import ensure_demo
-from qdash.ui.describe import run_title
 from qdash.ui.go import go_button
 from qdash.ui.pictures import show_most_sensitive
 from qdash.ui.runs_table import show_recent
 from qdash.ui.start import attempted
-from qdash.ui.verdict import show_key_numbers, show_verdict
+from qdash.ui.verdict import show_heading, show_key_numbers, show_verdict
 
 store = state.store()
 st.title("Which layers should stay in FP32?")
@@ -31,7 +30,7 @@ def answer(run_id: str) -> None:
     jobs, coming = progress.unfinished(store), progress.on_its_way(store, run)
     if watching and not coming and not jobs:
         st.rerun()
-    st.caption(f"{run_title(run)} · {run.data} · run {run.id}")
+    show_heading(run)
     progress.show_trouble(run)
     if run.facts is None:
         st.info(

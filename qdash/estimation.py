@@ -24,9 +24,7 @@ class Pass:
     outputs: dict[str, Gradients]
 
 
-def estimated(
-    bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, loss_passes: int
-) -> Iterator[Measured]:
+def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, loss_passes: int) -> Iterator[Measured]:
     """One Measured per item; the backward passes are run once per batch."""
     if "passes" not in bench.memo:
         bench.memo["passes"] = _backward(bench, plan(bench, passes, kl_passes, loss_passes))
@@ -76,10 +74,12 @@ def _cotangent(bench: Bench, estimates: str, number: int) -> Tensor:
     if estimates == DIVERGENCE:  # A = diag(√p) − p√pᵀ has A·Aᵀ = diag(p) − p·pᵀ, the Fisher information of the scores
         roots = p.sqrt()
         positions = reference[0, 0].numel()  # KL is the mean over a sample's positions
-        return ((roots * signs - p * (roots * signs).sum(1, keepdim=True)) / positions**0.5).to(reference)
+        cotangent: Tensor = (roots * signs - p * (roots * signs).sum(1, keepdim=True)) / positions**0.5
+        return cotangent.to(reference)
     assert bench.batch.target is not None
-    hit = torch.nn.functional.one_hot(bench.batch.target, reference.shape[1])
-    return (p - (hit if hit.dim() == 2 else hit.movedim(-1, 1))).to(reference)
+    hit: Tensor = torch.nn.functional.one_hot(bench.batch.target, reference.shape[1])
+    expected: Tensor = p - (hit if hit.dim() == 2 else hit.movedim(-1, 1))
+    return expected.to(reference)
 
 
 def _has_loss(bench: Bench) -> bool:

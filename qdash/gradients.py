@@ -51,10 +51,12 @@ class EdgeCapture:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]
             raise ModelError(f"the model has no gradients ({reason}); use --method one_at_a_time") from error
-        parts = iter(found)
-        inputs = {name: [[next(parts) for _ in call] for call in calls] for name, calls in self.inputs.items()}
-        outputs = {name: [[next(parts) for _ in call] for call in calls] for name, calls in self.outputs.items()}
-        return inputs, outputs
+        parts: Iterator[Tensor | None] = iter(found)
+
+        def shaped(where: Mapping[str, list[list[GradientEdge]]]) -> dict[str, Gradients]:
+            return {name: [[next(parts) for _ in call] for call in calls] for name, calls in where.items()}
+
+        return shaped(self.inputs), shaped(self.outputs)
 
     def _override(self, name: str) -> Override:
         def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -122,7 +124,8 @@ def _by_sample(gradient: Tensor, delta: Tensor, samples: int) -> Tensor:
         return (gradient * delta).double().sum().reshape(1)
     if axis == 1:
         gradient, delta = gradient.transpose(0, 1), delta.transpose(0, 1)
-    return torch.linalg.vecdot(gradient.reshape(samples, -1), delta.reshape(samples, -1)).double()
+    rows: Tensor = torch.linalg.vecdot(gradient.reshape(samples, -1), delta.reshape(samples, -1))
+    return rows.double()
 
 
 def _joined(first: Tensor, second: Tensor) -> Tensor:

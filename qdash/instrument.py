@@ -1,13 +1,15 @@
 """Sees and steers every call of every submodule, and leaves the model exactly as it was."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qdash.errors import ModelError, QdashError
+from qdash.functional import FunctionalCalls, Operation, kind_of
 from qdash.trees import tensors
 
 Forward = Callable[..., Any]
@@ -15,30 +17,39 @@ Forward = Callable[..., Any]
 Override = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]
 # What sees every call: gets the module's name, a function that runs it, its arguments and keyword arguments.
 Interceptor = Callable[[str, Forward, tuple[Any, ...], dict[str, Any]], Any]
-
+# Whether a functional operation is seen: gets the names of the open calls, the innermost last, and what it is called.
+Shows = Callable[[Sequence[str], str], bool]
+ROOT = "(model)"  # the name of the model itself
 
 # Multiply-accumulates of one executed call: gets the module's name, its arguments and its output.
 Counter = Callable[[str, tuple[Any, ...], dict[str, Any], Any], float]
 
 
 class Instrument:
-    """Wraps the forward of every submodule while the context is open.
+    """Wraps the forward of every module while the context is open.
 
     `interceptor` sees all calls (recording, replay); `overrides` replace the forward of named modules (quantization,
-    probes). Forwards run under `no_grad`, never `inference_mode`, which keeps no version counters.
+    probes). Forwards run under `no_grad`, never `inference_mode`, which keeps no version counters. The fused kernels of
+    attention layers, which pass their submodules by, are switched off.
+
+    Where `shows` is set, a functional operation is seen as the call of a module that is named by its place:
+    `PLACE#matmul_2` is the second matmul in one call of PLACE. Such modules join `modules` when first seen.
     """
 
     def __init__(self, model: nn.Module):
         self.model = model
-        self.modules: dict[str, nn.Module] = {n: m for n, m in model.named_modules() if m is not model}
+        self.modules: dict[str, nn.Module] = {n or ROOT: m for n, m in model.named_modules()}
         self.overrides: dict[str, Override] = {}
         self.interceptor: Interceptor | None = None
         self.keeps_graph = False
         self.count: Counter | None = None
+        self.shows: Shows | None = None
         self.executed_macs = 0.0
         self.notes: set[str] = set()
         self._failed: str | None = None
         self._fault: Exception | None = None
+        self._open: list[tuple[str, Counts[str]]] = []  # the calls under way, and how often each operation was seen
+        self._in_model = False  # whether the model's own code runs, not what was put around it
         self._buffers = [_Buffer(name, owner, key) for name, owner, key in _owned_buffers(model)]
 
     def __enter__(self) -> "Instrument":
@@ -47,9 +58,12 @@ class Instrument:
             raise ModelError(f"{scripted[0]} is a TorchScript module and can't be looked into; load the eager model")
         for name, module in self.modules.items():
             module.forward = self._wrap(name, module.forward)
+        self._fast_path = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
         return self
 
     def __exit__(self, *_: object) -> None:
+        torch.backends.mha.set_fastpath_enabled(self._fast_path)
         for module in self.modules.values():
             original = _original(module)
             if getattr(original, "__self__", None) is module:

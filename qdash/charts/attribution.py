@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.results.text import decibels
+from qdash.results.text import decibels, share
 
 PARTS = (
     ("weights only", "weights_only_layer_output_sqnr_db", theme.WEIGHTS),
@@ -56,10 +56,10 @@ def attribution_figure(frame: pd.DataFrame) -> go.Figure:
 
 def attribution_title(frame: pd.DataFrame) -> str:
     """Which of the two makes the noise."""
-    share = weights_share(frame)
-    if share is None:
+    part = weights_share(frame)
+    if part is None:
         present = frame[frame["sqnr_db"].notna()]["part"].tolist()
         return "Only the weights are quantized" if "weights only" in present else "Not measured"
-    if share >= 0.5:
-        return f"The weights make {share * 100:.0f} % of this layer's own noise"
-    return f"The inputs make {(1 - share) * 100:.0f} % of this layer's own noise"
+    if part >= 0.5:
+        return f"The weights make {share(part)} of this layer's own noise"
+    return f"The inputs make {share(1 - part)} of this layer's own noise"

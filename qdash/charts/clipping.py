@@ -13,15 +13,15 @@ from qdash.quant.statistics import Statistics
 from qdash.ranges import clipping_range
 from qdash.registry import family
 
-COLUMNS = "observer own low high step zero_point clipped_share sqnr_db from_histogram".split()
+COLUMNS = ["observer", "own", "low", "high", "step", "zero_point", "clipped_share", "sqnr_db", "from_histogram"]
 
 
 def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) -> pd.DataFrame:
     """One row per observer, with COLUMNS; the tensor has one scale. Empty where the format loses nothing.
 
     low, high: clipping range. step: the scale, the distance between two levels. clipped_share: of the values that lie
-    outside. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²), expected from the histogram. own: the run's observer. from_histogram:
-    whether the range itself is (min and max are exact).
+    outside by more than half a step, which is more than rounding moves them. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²),
+    expected from the histogram. own: the run's observer. from_histogram: whether the range itself is, too.
     """
     grid = family("formats").create(format)
     if grid.lossless:
@@ -44,7 +44,7 @@ def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) ->
                 "high": float(high[0]),
                 "step": float(scale[0]),
                 "zero_point": int(zero_point[0]),
-                "clipped_share": clipped_share(statistics.cells, float(low[0]), float(high[0])),
+                "clipped_share": outside(statistics.cells, float(low[0] - scale[0] / 2), float(high[0] + scale[0] / 2)),
                 "sqnr_db": _sqnr_db(grid, statistics, low, high, scheme),
                 "from_histogram": not exact,
             }
@@ -52,7 +52,7 @@ def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) ->
     return pd.DataFrame(entries, columns=COLUMNS)
 
 
-def clipped_share(cells: Cells, low: float, high: float) -> float:
+def outside(cells: Cells, low: float, high: float) -> float:
     """The share of the mass outside [low, high]; within a cell it is spread evenly. 0 without any mass."""
     total = float(cells.mass.sum())
     if total == 0:

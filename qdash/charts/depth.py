@@ -13,7 +13,7 @@ from qdash.results.text import decibels, shortened
 
 LOCAL, CUMULATIVE = "Layer alone (FP32 input)", "All layers quantized"
 LABELS = 40
-COLUMNS = "layer name order local cumulative samples".split()
+COLUMNS = ["layer", "name", "order", "local", "cumulative", "samples"]
 
 
 def depth_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from qdash.charts import theme
 from qdash.results.frontier import NOT_MET, SHOWN
 from qdash.results.text import count, interval, megabytes, metric_value, plural, points
 
-COLUMNS = "k layers key value low high delta size_mb samples on_curve hover".split()
+COLUMNS = ["k", "layers", "key", "value", "low", "high", "delta", "size_mb", "samples", "on_curve", "hover"]
 NAMED = 6
 
 
@@ -72,9 +72,7 @@ def frontier_figure(
     return figure
 
 
-def frontier_title(
-    frame: pd.DataFrame, metric: Mapping[str, Any], max_drop: float, chosen: Mapping[str, Any]
-) -> str:
+def frontier_title(frame: pd.DataFrame, metric: Mapping[str, Any], max_drop: float, chosen: Mapping[str, Any]) -> str:
     """What the curve lets one say about the tolerance."""
     point = chosen["point"]
     if frame.empty or point is None:
@@ -89,9 +87,7 @@ def frontier_title(
     return f"{kept}: {change}, {within} of FP32, {sure}"
 
 
-def _entry(
-    point: Mapping[str, Any], ranking: Sequence[str], fp32: float, metric: Mapping[str, Any]
-) -> dict[str, Any]:
+def _entry(point: Mapping[str, Any], ranking: Sequence[str], fp32: float, metric: Mapping[str, Any]) -> dict[str, Any]:
     layers = sorted(point["layers"])
     low, high = (fp32 + end if _finite(end) else math.nan for end in (point["low"], point["high"]))
     return {
@@ -124,9 +120,7 @@ def _hover(point: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     )
 
 
-def _add_sets(
-    figure: go.Figure, part: pd.DataFrame, x: str, name: str, color: str, symbol: str, mode: str
-) -> None:
+def _add_sets(figure: go.Figure, part: pd.DataFrame, x: str, name: str, color: str, symbol: str, mode: str) -> None:
     part = part.sort_values(x)
     figure.add_scatter(
         x=part[x],

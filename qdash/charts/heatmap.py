@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from qdash.charts import theme
 from qdash.charts.quantities import QUANTITIES, Quantity
 from qdash.results.ranking import default_ranking, ranked
-from qdash.results.text import decibels, shortened
+from qdash.results.text import decibels, plural, shortened
 
 KINDS = ("weight_sqnr_db", "input_sqnr_db", "layer_output_sqnr_db", "model_output_sqnr_db")
-COLUMNS = "layer name row column label value text hover".split()
+COLUMNS = ["layer", "name", "row", "column", "label", "value", "text", "hover"]
 TEXT_CELLS, CLICK_CELLS, LABELS, NAME_WIDTH = 400, 3000, 45, 24
 
 
@@ -40,7 +40,9 @@ def kinds_frame(
     rows: Sequence[Mapping[str, Any]], *, by_network: bool = False, layers: Sequence[str] = ()
 ) -> pd.DataFrame:
     """The same for one setting: a column for each kind of error that was measured."""
-    kinds = [QUANTITIES[key] for key in KINDS if any(row[key] is not None for row in rows)]
+    # What leave_one_out says of the model's output is what remains without the layer's error.
+    keys = KINDS[:-1] if any(row["method"] == "leave_one_out" for row in rows) else KINDS
+    kinds = [QUANTITIES[key] for key in keys if any(row[key] is not None for row in rows)]
     places = _places(rows, default_ranking([dict(row) for row in rows]), by_network, layers)
     entries = [
         _cell(row, kind, places[row["layer"]], column, kind.title.removesuffix(" SQNR"))
@@ -51,9 +53,8 @@ def kinds_frame(
     return pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
 
 
-def heatmap_figure(frame: pd.DataFrame, what: str, *, selected: str | None = None) -> go.Figure:
-    """Bright is damaged, in dB; a cell carries its layer. what: the quantity, for title and colour bar."""
-    title = heatmap_title(frame, what)
+def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = None) -> go.Figure:
+    """Bright is damaged, in dB; a cell carries its layer. title: of `settings_title` or `kinds_title`."""
     if frame.empty:
         return theme.nothing_figure(title)
     grid, text = (frame.pivot(index="row", columns="column", values=key) for key in ("value", "text"))
@@ -88,14 +89,24 @@ def heatmap_figure(frame: pd.DataFrame, what: str, *, selected: str | None = Non
     return figure
 
 
-def heatmap_title(frame: pd.DataFrame, what: str) -> str:
-    """The worst cell, or that there is none."""
-    measured = frame[np.isfinite(frame["value"])] if len(frame) else frame
+def settings_title(frame: pd.DataFrame, what: str) -> str:
+    """The worst cell, or that there is none. what: the quantity."""
+    measured = frame[np.isfinite(frame["value"])]
     if measured.empty:
-        return f"{what}: nothing to compare"
+        return f"{what}: nothing to compare yet"
     worst = measured.loc[measured["value"].idxmin()]
     where = " · ".join(worst["label"].split("<br>"))
-    return f"{what} is lowest in {shortened(worst['layer'], 40)}, {where}: {decibels(worst['value'])}"
+    return f"{what} is lowest in {shortened(worst['layer'], 40)} with {where}: {decibels(worst['value'])}"
+
+
+def kinds_title(frame: pd.DataFrame) -> str:
+    """In how many layers the weights lose more than the inputs; else the worst cell."""
+    values = frame.pivot(index="layer", columns="label", values="value")
+    if not {"Weight", "Input"} <= set(values.columns):
+        return settings_title(frame, "SQNR")
+    both = values[["Weight", "Input"]].dropna()
+    weights = int((both["Weight"] < both["Input"]).sum())
+    return f"The weights lose more than the inputs in {weights} of {plural(len(both), 'layer')}"
 
 
 def setting_labels(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -26,7 +26,8 @@ def histogram_frame(tensor: TensorSummary) -> pd.DataFrame:
     low, high = float(tensor.minimum), float(tensor.maximum)
     unit = _unit(cells, low, high)
     ends = np.array([low, high]) if high > low else np.array([low - 0.5, high + 0.5])
-    edges = np.linspace(*(np.arcsinh(ends / unit) if unit else ends), BINS + 1)
+    low, high = np.arcsinh(ends / unit) if unit else ends
+    edges = np.linspace(low, high, BINS + 1)
     edges = np.sinh(edges) * unit if unit else edges
     edges[0], edges[-1] = ends
     total = float(cells.mass.sum())
@@ -37,14 +38,14 @@ def histogram_frame(tensor: TensorSummary) -> pd.DataFrame:
 
 
 def histogram_figure(frame: pd.DataFrame, ranges: pd.DataFrame, what: str) -> go.Figure:
-    """The distribution over the ranges of all observers on one axis. what: "weights" or "inputs"; ranges: a
-    `clipping_frame`."""
+    """The distribution over the ranges of all observers on one axis.
+
+    what: "weights" or "inputs"; ranges: a `clipping_frame`.
+    """
     unit = float(frame.attrs.get("unit", 0.0))
     rows = 2 if len(ranges) else 1
     lanes = 34 + 24 * len(ranges)
-    figure = make_subplots(
-        rows=rows, shared_xaxes=True, vertical_spacing=0.05, row_heights=[240, lanes][:rows]
-    )
+    figure = make_subplots(rows=rows, shared_xaxes=True, vertical_spacing=0.05, row_heights=[240, lanes][:rows])
     left, right = _place(frame["left"], unit), _place(frame["right"], unit)
     hover = [
         f"{a:.4g} to {b:.4g}<br>{_percent(part)} of the values"
@@ -140,7 +141,7 @@ def _range_hover(row: dict[str, float]) -> str:
 
 
 def _place(x: "pd.Series | float", unit: float) -> "pd.Series | float":
-    return np.arcsinh(x / unit) if unit else x  # type: ignore[return-value]
+    return np.arcsinh(x / unit) if unit else x
 
 
 def _ticks(frame: pd.DataFrame, unit: float) -> dict[str, object]:

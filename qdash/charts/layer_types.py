@@ -11,7 +11,7 @@ def layer_type(layer: Mapping[str, Any]) -> str:
     'Conv2d depthwise'
     """
     name, groups = str(layer["type"]), layer.get("groups", 1)
-    shape = next((weight["shape"] for weight in layer["weights"].values()), [])
+    shape: list[int] = next((weight["shape"] for weight in layer["weights"].values()), [])
     if groups > 1 and len(shape) > 1:
         return f"{name} depthwise" if shape[1] == 1 else f"{name} in {groups} groups"
     return name

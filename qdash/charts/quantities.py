@@ -1,10 +1,11 @@
 """What a layer can be measured by: its name, unit, interval, direction, and how a value is written."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qdash.results.text import decibels, nats, points
+
+LEFT = " left"
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,24 @@ _ALL = (
 QUANTITIES = {quantity.key: quantity for quantity in _ALL}
 
 
-def quantity(key: str, metric: str = "", unit: str = "points", higher_is_better: bool = True) -> Quantity:
-    """The quantity of a key; `metric`, `unit` and `higher_is_better` describe the run's metric."""
+def quantity(
+    key: str, metric: str = "", unit: str = "points", higher_is_better: bool = True, *, remaining: bool = False
+) -> Quantity:
+    """The quantity of a key; `metric`, `unit` and `higher_is_better` describe the run's metric.
+
+    remaining: the method is leave_one_out, so what concerns the model's output is what remains with only this layer in
+    FP32.
+    """
     found = QUANTITIES[key]
-    if key != "metric_delta":
-        return found
-    title = f"{metric.replace('_', ' ').capitalize() or 'Metric'} change against FP32"
-    return Quantity(key, title, unit, not higher_is_better, lambda value: points(value, unit), found.low, found.high)
-
-
-def finite(value: float | None) -> bool:
-    """Whether it can be drawn."""
-    return value is not None and math.isfinite(value)
+    if key == "metric_delta":
+        title = f"{metric.replace('_', ' ').capitalize() or 'Metric'} change against FP32"
+        found = replace(
+            found,
+            title=title,
+            unit=unit,
+            larger_is_worse=not higher_is_better,
+            written=lambda value: points(value, unit),
+        )
+    if remaining and key.startswith(("model_output", "metric")):
+        found = replace(found, title=f"{found.title}{LEFT}")
+    return found

@@ -18,7 +18,21 @@ from qdash.results.text import shortened
 TOP = 60
 NAME_WIDTH = 26
 LOG_ABOVE = 30  # a span of values for which short bars could no longer be told apart
-COLUMNS = "layer name type order rank value low high samples status remaining shown hover".split()
+COLUMNS = [
+    "layer",
+    "name",
+    "type",
+    "order",
+    "rank",
+    "value",
+    "low",
+    "high",
+    "samples",
+    "status",
+    "remaining",
+    "shown",
+    "hover",
+]
 
 
 def ranking_frame(

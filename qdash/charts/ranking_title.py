@@ -37,7 +37,8 @@ def _broken(broken: pd.DataFrame) -> str:
 
 def _remaining(row: dict[str, Any], quantity: Quantity, whole: float | None) -> str:
     of = f" instead of {quantity.written(whole)}" if whole is not None else ""
-    return f"Keeping {_named(row)} alone in FP32 helps most: {quantity.title} {quantity.written(row['value'])}{of}"
+    left = f"{quantity.title} {quantity.written(row['value'])}{of}"
+    return f"Keeping {_named(row)} alone in FP32 helps most: {left}"
 
 
 def _significant(measured: pd.DataFrame, quantity: Quantity) -> str:
@@ -51,14 +52,17 @@ def _significant(measured: pd.DataFrame, quantity: Quantity) -> str:
     names = f"{_named(first)}, {quantity.written(first['value'])}"
     if len(clear) == 1:
         return f"One layer of {len(measured)} loses {what} at 95 % confidence: {names} ({samples})"
-    return f"{len(clear)} of {plural(len(measured), 'layer')} lose {what}, each at 95 % confidence; most {names} ({samples})"
+    many = f"{len(clear)} of {plural(len(measured), 'layer')} lose {what}"
+    return f"{many}, each at 95 % confidence; most {names} ({samples})"
 
 
 def _leader(rows: list[dict[str, Any]], quantity: Quantity) -> str:
     worst = rows[0]
     value = f"{quantity.title} {quantity.written(worst['value'])}"
     if not np.isfinite(worst["value"]) or worst["value"] == (0 if quantity.larger_is_worse else math.inf):
-        return "Quantizing any one layer changes nothing" if worst["value"] != -math.inf else f"{_named(worst)}: {value}"
+        return (
+            "Quantizing any one layer changes nothing" if worst["value"] != -math.inf else f"{_named(worst)}: {value}"
+        )
     if len(rows) == 1:
         return f"{_named(worst)}: {value}"
     if _overlap(rows) and not quantity.key.endswith(("layer_output_sqnr_db", "weight_sqnr_db")):

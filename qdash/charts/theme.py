@@ -46,6 +46,11 @@ def laid_out(figure: go.Figure, title: str, height: int, **layout: Any) -> go.Fi
         dragmode=False,
         modebar={"remove": ["lasso2d", "select2d"]},
     )
+    for trace in figure.select_traces(lambda trace: trace.type in ("scatter", "scattergl", "bar")):
+        opacity = 1 if trace.marker.opacity is None else trace.marker.opacity
+        trace.update(
+            selected_marker_opacity=opacity, unselected_marker_opacity=opacity
+        )  # the page marks what is selected
     figure.update_xaxes(automargin=True, gridcolor=GUIDE, zeroline=False)
     figure.update_yaxes(automargin=True, gridcolor=GUIDE, zeroline=False)
     return figure.update_layout(**layout)

@@ -1,6 +1,7 @@
-"""Layer kinds: which modules can be quantized, what their weights are, and what they compute."""
+"""Layer kinds: which modules can be quantized, what their weights and inputs are, and what they compute."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.registry import Member, Registry
@@ -12,23 +13,51 @@ REGISTRY: "Registry[LayerKind]" = Registry("layers")
 
 
 class LayerKind(Member):
-    """A kind of module that owns weights.
+    """A kind of module that owns weights. A model's own file may register kinds of its own for its own modules.
 
-    `dynamic_granularity` is how an integer runtime takes the range of each input as it comes.
+    `dynamic_granularity` is how an integer runtime takes the range of each input as it comes. `note` says what is not
+    simulated. `inner_operations` names functional operations inside the layer that are not the layer's own product.
     """
 
     dynamic_granularity: ClassVar[str] = "per_token"
     quantizes_input: ClassVar[bool] = True
     note: ClassVar[str] = ""
+    inner_operations: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def module_types(self) -> tuple[type, ...]:
-        """The exact module classes of this kind and their subclasses."""
+        """The module classes of this kind; their subclasses are meant too."""
 
     @abstractmethod
     def weights(self, module: "nn.Module") -> dict[str, int]:
-        """Parameter name → channel axis, of every weight that is quantized."""
+        """Path of a weight, relative to the module → its channel axis, of every weight that is quantized."""
 
     @abstractmethod
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
-        """Multiply-accumulates of one call."""
+        """Multiply-accumulates of one call. `args`: its arguments, then its keyword arguments, as one tuple."""
+
+    def weight_macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+        """Those of them that a quantized weight or input takes part in: what counts as covered."""
+        return self.macs(module, args, output)
+
+    def inputs(self, module: "nn.Module") -> tuple[str, ...]:
+        """Names of the arguments that are quantized, in the order of the arguments; "" is one that isn't."""
+        return ("input",)
+
+    def weight_inputs(self, module: "nn.Module") -> Mapping[str, int]:
+        """Name of an argument that is a weight → its channel axis; quantized as weights are."""
+        return {}
+
+    def channel_axis(self, module: "nn.Module") -> int:
+        """The channel axis of the inputs, for statistics by channel."""
+        return 1 if self.dynamic_granularity == "per_sample" else -1
+
+    def type_name(self, module: "nn.Module") -> str:
+        """What the layer is called in a table."""
+        return type(module).__name__.removeprefix("Parametrized")
+
+    def distance(self, module: "nn.Module") -> int | None:
+        """How far the module's class is from this kind's classes, None where it is of another kind; the nearest wins."""
+        ancestry = type(module).__mro__
+        found = [ancestry.index(t) for t in self.module_types() if t in ancestry]
+        return min(found) if found else None

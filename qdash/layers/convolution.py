@@ -1,4 +1,4 @@
-"""nn.Conv1d and nn.Conv2d."""
+"""nn.Conv1d, nn.Conv2d and nn.Conv3d, and their transposes."""
 
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,11 +18,36 @@ class Convolution(LayerKind):
     def module_types(self) -> tuple[type, ...]:
         from torch import nn
 
-        return (nn.Conv1d, nn.Conv2d)
+        return (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
     def weights(self, module: "nn.Module") -> dict[str, int]:
         return {"weight": 0}
 
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
-        weight: Any = module.weight
-        return int(output.numel() * prod(weight.shape[1:]))
+        layer: Any = module
+        return int(output.numel()) * int(layer.in_channels // layer.groups * prod(layer.kernel_size))
+
+
+@REGISTRY.register("transposed_convolution")
+class TransposedConvolution(LayerKind):
+    """Transposed convolution with a weight of shape (inputs, outputs per group, *kernel): the channel axis is 1.
+
+    With groups, an integer runtime has one scale for each index of axis 1, which all groups share: ONNX's
+    QuantizeLinear takes one axis, and (group, output) is two. So a depthwise one has one scale for all.
+    """
+
+    dynamic_granularity: ClassVar[str] = "per_sample"
+    note: ClassVar[str] = "with groups, the groups share the scales of axis 1, as an integer runtime has them"
+
+    def module_types(self) -> tuple[type, ...]:
+        from torch import nn
+
+        return (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+    def weights(self, module: "nn.Module") -> dict[str, int]:
+        return {"weight": 1}
+
+    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+        """Every input value meets each weight of its channel."""
+        layer: Any = module
+        return int(args[0].numel()) * int(layer.out_channels // layer.groups * prod(layer.kernel_size))

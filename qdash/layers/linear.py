@@ -1,6 +1,6 @@
-"""nn.Linear."""
+"""nn.Linear, and Hugging Face's Conv1D, which is one with its weight transposed."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
 
@@ -21,5 +21,27 @@ class Linear(LayerKind):
         return {"weight": 0}
 
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
-        weight: Any = module.weight
-        return int(output.numel()) * int(weight.shape[1])
+        features: Any = module.in_features
+        return int(output.numel()) * int(features)
+
+
+@REGISTRY.register("transformers_conv1d")
+class TransformersConv1D(LayerKind):
+    """Hugging Face's `Conv1D` (GPT-2): a linear layer with a weight of shape (inputs, outputs), so the channel axis is 1."""
+
+    classes: ClassVar[tuple[str, str]] = ("transformers.", "Conv1D")
+
+    def module_types(self) -> tuple[type, ...]:
+        return ()
+
+    def distance(self, module: "nn.Module") -> int | None:
+        """By the class's name, so that the library is not needed."""
+        package, name = self.classes
+        places = [i for i, c in enumerate(type(module).__mro__) if c.__name__ == name]
+        return next((i for i in places if type(module).__mro__[i].__module__.startswith(package)), None)
+
+    def weights(self, module: "nn.Module") -> dict[str, int]:
+        return {"weight": 1}
+
+    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+        return int(output.numel()) * int(args[0].shape[-1])

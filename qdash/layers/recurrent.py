@@ -1,5 +1,6 @@
-"""nn.LSTM."""
+"""nn.LSTM, nn.GRU, nn.RNN and their cells."""
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
@@ -8,9 +9,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@REGISTRY.register("lstm")
-class Lstm(LayerKind):
-    """LSTM: weight_ih and weight_hh of every layer and direction, and the input sequence."""
+@REGISTRY.register("recurrent")
+class Recurrent(LayerKind):
+    """LSTM, GRU, RNN: weight_ih, weight_hh and projection of every layer and direction, and the input sequence."""
 
     note: ClassVar[str] = (
         "the hidden state between steps and between stacked layers stays FP32: only weights and the input sequence "
@@ -20,12 +21,15 @@ class Lstm(LayerKind):
     def module_types(self) -> tuple[type, ...]:
         from torch import nn
 
-        return (nn.LSTM,)
+        return (nn.RNNBase, nn.RNNCellBase)
 
     def weights(self, module: "nn.Module") -> dict[str, int]:
-        return {name: 0 for name, _ in module.named_parameters(recurse=False) if name.startswith("weight_")}
+        names: Any = getattr(module, "_flat_weights_names", ("weight_ih", "weight_hh"))
+        return {name: 0 for name in names if name.startswith("weight_")}
 
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+        from qdash.weights import effective_weight
+
         data: Any = args[0].data  # of a tensor, or of a PackedSequence
-        steps = int(data.numel()) // int(data.shape[-1])
-        return steps * sum(p.numel() for n, p in module.named_parameters(recurse=False) if n in self.weights(module))
+        steps = prod(data.shape[:-1])
+        return steps * sum(effective_weight(module, name).numel() for name in self.weights(module))

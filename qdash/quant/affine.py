@@ -4,8 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qdash.quant.minifloat import power_of_two_above, power_of_two_below
+
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 LARGEST_VALUE = float(np.finfo(np.float32).max)
+LARGEST_POWER = 2.0**127
 
 
 class QuantParameters(NamedTuple):
@@ -15,27 +18,33 @@ class QuantParameters(NamedTuple):
     zero_point: np.ndarray
 
 
-def affine_parameters(low: Any, high: Any, q_min: int, q_max: int, xp: Any = np) -> tuple[Any, Any]:
+def affine_parameters(
+    low: Any, high: Any, q_min: int, q_max: int, xp: Any = np, power_of_two: bool = False
+) -> tuple[Any, Any]:
     """Scale S = (high − low) / (q_max − q_min) and zero point Z = clamp(round(q_min − low/S), q_min, q_max).
 
     `low`, `high`: float64 arrays of one shape, or tensors with `xp=torch`; the range is widened to contain 0, so 0.0
     is exact. Z belongs to S as it is stored (float32). Only low = high = 0 gives S = 1, Z = 0. A range that isn't
-    finite gives S = NaN, and everything quantized with it is NaN.
+    finite gives S = NaN, and everything quantized with it is NaN. `power_of_two`: S is rounded up to a power of two, so
+    that nothing more is clipped; Z follows.
     """
     low, high = xp.clip(low, None, 0.0), xp.clip(high, 0.0, None)
     span = high - low
-    scale = _stored_scale(span, q_max - q_min, xp)
+    scale = _stored_scale(span, q_max - q_min, xp, power_of_two)
     zero_point = xp.clip(xp.round(q_min - low / scale), q_min, q_max)
     zero_point = xp.where(xp.isfinite(zero_point) & (span != 0), zero_point, 0.0)
     steps = xp.maximum(q_max - zero_point, zero_point - q_min)
-    return _finite_ends(scale, steps, xp), xp.asarray(zero_point, dtype=xp.int32)
+    return _finite_ends(scale, steps, xp, power_of_two), xp.asarray(zero_point, dtype=xp.int32)
 
 
-def symmetric_parameters(low: Any, high: Any, q_max: int, xp: Any = np) -> tuple[Any, Any]:
-    """Scale S = max(|low|, |high|) / q_max and zero point 0; the grid is −q_max … q_max (narrow range)."""
+def symmetric_parameters(
+    low: Any, high: Any, q_max: float, xp: Any = np, power_of_two: bool = False
+) -> tuple[Any, Any]:
+    """Scale S = max(|low|, |high|) / q_max and zero point 0; the grid ends at −q_max and q_max (narrow range)."""
     magnitude = xp.maximum(xp.abs(low), xp.abs(high))
-    scale = _stored_scale(magnitude, q_max, xp)
-    return _finite_ends(scale, xp.full_like(scale, q_max), xp), xp.zeros_like(scale, dtype=xp.int32)
+    scale = _stored_scale(magnitude, q_max, xp, power_of_two)
+    widest = xp.full_like(scale, q_max)
+    return _finite_ends(scale, widest, xp, power_of_two), xp.zeros_like(scale, dtype=xp.int32)
 
 
 def fake_quantize(x: Any, scale: Any, zero_point: Any, q_min: int, q_max: int) -> Any:
@@ -55,13 +64,16 @@ def fake_quantize(x: Any, scale: Any, zero_point: Any, q_min: int, q_max: int) -
     return levels.mul_(scale).to(x.dtype)
 
 
-def _stored_scale(span: Any, steps: int, xp: Any) -> Any:
+def _stored_scale(span: Any, steps: float, xp: Any, power_of_two: bool) -> Any:
     """float32, not below the smallest normal number; 1 for an empty span, NaN where the span isn't finite."""
-    scale = xp.clip(xp.where(xp.isfinite(span), span / steps, xp.nan), SMALLEST_SCALE, LARGEST_VALUE)
-    return xp.asarray(xp.where(span == 0, 1.0, scale), dtype=xp.float32)
+    largest = LARGEST_POWER if power_of_two else LARGEST_VALUE
+    scale = xp.clip(xp.where(xp.isfinite(span), span / steps, xp.nan), SMALLEST_SCALE, largest)
+    scale = xp.asarray(xp.where(span == 0, 1.0, scale), dtype=xp.float32)
+    return power_of_two_above(scale) if power_of_two else scale
 
 
-def _finite_ends(scale: Any, steps: Any, xp: Any) -> Any:
+def _finite_ends(scale: Any, steps: Any, xp: Any, power_of_two: bool) -> Any:
     """No level times the scale may exceed the largest float32, for ranges that reach it."""
     widest = xp.asarray(LARGEST_VALUE / steps, dtype=xp.float32)
-    return xp.minimum(scale, xp.nextafter(widest, xp.zeros_like(widest)))
+    widest = xp.nextafter(widest, xp.zeros_like(widest))
+    return xp.minimum(scale, power_of_two_below(widest) if power_of_two else widest)

@@ -10,7 +10,7 @@ import streamlit as st
 from qdash.results.text import count, large, metric_value, plural, share
 from qdash.store.runs import Run
 from qdash.ui.describe import when
-from qdash.ui.words import help_text
+from qdash.ui.words import escaped, help_text
 
 PICTURE = 88  # pixels of a sample on the screen
 
@@ -21,7 +21,7 @@ def show_facts(run: Run) -> None:
     st.markdown(loaded_sentence(facts))
     st.caption(f"Looked at {when(run.finished or run.created)} on {facts['environment']['device']}.")
     for note in facts["notes"]:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {escaped(note)}")
     _show_numbers(facts)
     _show_skipped(facts["coverage"]["skipped"])
     if "preview" in facts:

@@ -8,12 +8,13 @@ from qdash.ui import progress, state
 from qdash.ui.describe import STATUS, run_title
 from qdash.ui.go import go_button
 from qdash.ui.start import attempted
+from qdash.ui.words import escaped
 
 
 def show_actions(run: Run) -> None:
     """Open, watch, use again, stop or resume, delete."""
     with st.container(border=True, key="runs_actions"):
-        st.markdown(f"**{run_title(run)}** · {STATUS[run.status][2].lower()} · run {run.id}")
+        st.markdown(f"**{escaped(run_title(run))}** · {STATUS[run.status][2].lower()} · run {run.id}")
         progress.show_trouble(run)
         with st.container(horizontal=True):
             if run.kind == "sweep":
@@ -36,7 +37,9 @@ def delete_with_measurements(store: Store, run_id: str) -> None:
 @st.dialog("Delete this run?")
 def confirm_delete(run_id: str, title: str) -> None:
     """Asks first; a deleted run can't be brought back."""
-    st.write(f"**{title}** is gone for good then, with its results, its calibration and the measurements made from it.")
+    st.write(
+        f"**{escaped(title)}** is gone for good then, with its results, its calibration and the measurements made from it."
+    )
     with st.container(horizontal=True):
         pressed = st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete")
         if pressed and attempted(lambda: delete_with_measurements(state.store(), run_id), "Deleted."):

@@ -10,9 +10,11 @@ from qdash.results.frontier import NOT_MET, SHOWN, Limits
 from qdash.results.sentence import certainty_sentence, verdict_sentence
 from qdash.results.text import megabytes, metric_value, plural, points
 from qdash.spec import Setting
+from qdash.store.runs import Run
 from qdash.ui import state
+from qdash.ui.describe import run_title
 from qdash.ui.start import attempted, start_measuring
-from qdash.ui.words import help_text
+from qdash.ui.words import escaped, help_text
 
 ICONS = {SHOWN: ":material/verified:", NOT_MET: ":material/block:"}
 NAMED = 8  # layers; more would push the answer off the screen
@@ -39,11 +41,16 @@ def show_verdict(sweep: Sweep, going_on: bool) -> None:
     sentence = verdict_sentence(result, metric, layers, found, going_on=going_on)
     icon = ICONS.get(found["verdict"], UNDECIDED) if found else MEASURING if going_on else UNDECIDED
     with st.container(border=True, key="verdict"):
-        st.subheader(f"{icon} {sentence}", help=help_text("verdict"))
+        st.subheader(f"{icon} {escaped(sentence)}", help=help_text("verdict"))
         if found is not None:
-            st.markdown(kept_text(found["keep_fp32"]) + certainty_sentence(found, metric))
+            st.markdown(kept_text(found["keep_fp32"]) + escaped(certainty_sentence(found, metric)))
         elif not going_on and sweep.run.final:
             _offer_measuring(sweep)
+
+
+def show_heading(run: Run) -> None:
+    """Which run the page is about."""
+    st.caption(escaped(f"{run_title(run)} · {run.data} · run {run.id}"))
 
 
 def kept_text(layers: list[str]) -> str:
@@ -63,7 +70,7 @@ def show_key_numbers(sweep: Sweep) -> None:
     """FP32, all layers quantized, and the recommended mix beside each other."""
     metric, unit = sweep.facts["metric"], sweep.facts["metric"]["difference_unit"]
     name = metric["name"].replace("_", " ")
-    with st.container(key="key_numbers"):
+    with st.container(border=True, key="key_numbers"):
         for label, value, delta, size_mb, term in _cards(sweep):
             st.metric(
                 f"{label}: {name}",
@@ -72,7 +79,6 @@ def show_key_numbers(sweep: Sweep) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 help=help_text(term),
-                border=True,
             )
 
 

@@ -1,5 +1,7 @@
 """The glossary: what every term on the screen means, with its formula; shown as help on hover."""
 
+import re
+
 from qdash.registry import family
 
 GLOSSARY = {
@@ -87,3 +89,12 @@ def member_help(family_name: str, name: str) -> str:
     """The help of a family's member; of an unknown one its name."""
     members = {member["name"]: member["help"] for member in family(family_name).describe()["members"]}
     return str(members.get(name.partition(":")[0], name))
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is.
+
+    >>> print(escaped("blocks.0__dw costs 5$"))
+    blocks.0\\_\\_dw costs 5\\$
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#$~:|])", r"\\\1", text)

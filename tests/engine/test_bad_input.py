@@ -48,7 +48,10 @@ LINEAR = "return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))"
         ({"observers": ("mean",)}, r"unknown observer 'mean'; choose from entropy, min_max, moving_average, mse"),
         ({"weight_formats": ("int9",)}, r"unknown format 'int9'; choose from .*int8"),
         ({"mode": "magic"}, r"unknown mode 'magic'; choose from dynamic, static, weight_only"),
-        ({"method": "guess"}, r"unknown method 'guess'; choose from leave_one_out, one_at_a_time, statistics"),
+        (
+            {"method": "guess"},
+            r"unknown method 'guess'; choose from gradient, leave_one_out, one_at_a_time, statistics",
+        ),
         ({"metric": "bleu"}, r"unknown metric 'bleu'"),
         ({"weight_granularity": "per_moon"}, r"unknown granularity 'per_moon'"),
         ({"samples": 0}, r"samples = 0: .*greater than or equal to 1"),

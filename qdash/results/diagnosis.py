@@ -1,0 +1,154 @@
+"""Why a layer hurts, in sentences that its numbers carry."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qdash.calibration import LayerSummary, TensorSummary
+from qdash.quant.cells import magnitudes, quantile
+from qdash.registry import family
+from qdash.results.text import decibels, plural, share
+from qdash.spec import Setting
+
+Row = Mapping[str, Any]
+WIDE = 4.0  # a channel this many times the median range leaves the others a quarter of the levels, 2 bits less
+OUTLIERS = 4.0  # the same for the largest value against the 99.9 % quantile
+NOTICEABLE_DB = 6.0  # about one bit
+MOST = 0.8
+
+
+def concentration(rows: Sequence[Row], share_of_damage: float = MOST) -> tuple[list[str], int] | None:
+    """The fewest layers that make this share of the damage added up over single layers, and how many were measured.
+
+    Damage: model-output KL, else the noise energy of the model's output. None where that isn't known for all, or where
+    the method doesn't quantize one layer at a time.
+    """
+    if not rows or any(row["method"] != "one_at_a_time" or row["status"] != "ok" for row in rows):
+        return None
+    key = "model_output_kl" if all(row["model_output_kl"] is not None for row in rows) else "model_output_mse"
+    if any(row[key] is None for row in rows):
+        return None
+    ordered = sorted(rows, key=lambda row: -row[key])
+    summed = np.cumsum([max(0.0, row[key]) for row in ordered])
+    if summed[-1] <= 0:
+        return None
+    many = int(np.searchsorted(summed, share_of_damage * summed[-1])) + 1
+    return [row["layer"] for row in ordered[:many]], len(rows)
+
+
+def weights_share(row: Row) -> float | None:
+    """The weights' part of the noise that weights and inputs make one at a time, 0 … 1; None where one is missing."""
+    weights, inputs = (_noise(row[f"{part}_only_layer_output_sqnr_db"]) for part in ("weights", "inputs"))
+    if weights is None or inputs is None or not 0 < weights + inputs < math.inf:
+        return None
+    return weights / (weights + inputs)
+
+
+def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, setting: Setting) -> list[str]:
+    """Sentences on one layer, the most telling first; empty where nothing stands out.
+
+    row: of the sweep JSON. others: the same layer under the run's other settings. summary: of the calibration, None
+    where its file is gone.
+    """
+    part = weights_share(row)
+    found = [_attribution(part, setting), _path(row)]
+    if summary is not None:
+        weights_matter = part is None or part >= 1 - MOST
+        inputs_matter = setting.mode == "static" and (part is None or part <= MOST)
+        found += [_weight_channels(summary, setting) if weights_matter else ""]
+        found += [_input_spread(summary.input) if inputs_matter else ""]
+        found.append(_dead(summary))
+    found.append(_better_setting(row, others))
+    return [sentence for sentence in found if sentence]
+
+
+def _attribution(part: float | None, setting: Setting) -> str:
+    if part is None:
+        return "Only its weights are quantized." if setting.mode == "weight_only" else ""
+    who, how_much = ("weights", part) if part >= 0.5 else ("inputs", 1 - part)
+    return f"Its {who} make {share(how_much)} of the noise at its own output."
+
+
+def _path(row: Row) -> str:
+    own, whole = row["layer_output_sqnr_db"], row["model_output_sqnr_db"]
+    known = own is not None and whole is not None and math.isfinite(own) and math.isfinite(whole)
+    if not known or row["method"] != "one_at_a_time" or abs(own - whole) < NOTICEABLE_DB:
+        return ""
+    how = "amplify" if whole < own else "absorb"
+    return f"Its own output has {decibels(own)}, the model's output {decibels(whole)}: the layers after it {how} the error."
+
+
+def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
+    spreads = [wide_channels(tensor) for tensor in summary.weights.values()]
+    wide, channels, times = max(spreads, key=lambda spread: spread[2], default=(0, 0, 0.0))
+    levels = _levels(setting.weight_format, setting.weight_scheme)
+    if not wide:
+        return f"Its weight channels are alike, so the {levels} are what limits it." if levels else ""
+    said = f"{wide} of {plural(channels, 'weight channel')} reach {WIDE:g} times the median range or more (at most {times:.0f})"
+    if setting.weight_granularity == "per_tensor":
+        return f"{said}, and all share one scale: one scale per channel would leave the others more levels."
+    return f"{said}; each has a scale of its own already."
+
+
+def _input_spread(tensor: TensorSummary) -> str:
+    typical = float(quantile(magnitudes(tensor.statistics().cells), 0.999)[0])
+    largest = max(abs(float(tensor.minimum)), abs(float(tensor.maximum)))
+    if typical > 0 and largest >= OUTLIERS * typical:
+        return (
+            f"Its largest input is {largest / typical:.0f} times the 99.9 % quantile (from histogram): outliers stretch "
+            "the range, unless the observer clips them."
+        )
+    wide, channels, times = wide_channels(tensor)
+    if wide:
+        return f"{wide} of {plural(channels, 'input channel')} reach {WIDE:g} times the median range or more (at most {times:.0f})."
+    return ""
+
+
+def _dead(summary: LayerSummary) -> str:
+    weights = sum(dead_channels(tensor) for tensor in summary.weights.values())
+    inputs = dead_channels(summary.input)
+    said = [plural(n, f"{what} channel") for n, what in ((weights, "weight"), (inputs, "input")) if n]
+    return f"{' and '.join(said).capitalize()} held only zeros." if said else ""
+
+
+def _better_setting(row: Row, others: Sequence[Row]) -> str:
+    key = "model_output_sqnr_db" if row["method"] == "one_at_a_time" else "layer_output_sqnr_db"
+    measured = [other for other in others if other["status"] == "ok" and other[key] is not None]
+    best = max(measured, key=lambda other: float(other[key]), default=None)
+    if best is None or row[key] is None or best[key] - row[key] < NOTICEABLE_DB:
+        return ""
+    label = Setting.model_validate({k: v for k, v in best["settings"].items() if k != "key"}).label
+    what = "the model's output" if key == "model_output_sqnr_db" else "its own output"
+    return f"With {label} this run measured {decibels(best[key])} at {what} instead of {decibels(row[key])}."
+
+
+def wide_channels(tensor: TensorSummary) -> tuple[int, int, float]:
+    """(channels at least WIDE times as wide as the median, channels, how many times the widest is)."""
+    width = np.maximum(tensor.channel_maximum, 0.0) - np.minimum(tensor.channel_minimum, 0.0)
+    alive = width[width > 0]
+    if len(width) < 2 or not len(alive):
+        return 0, len(width), 0.0
+    times = width / np.median(alive)
+    return int((times >= WIDE).sum()), len(width), float(times.max())
+
+
+def dead_channels(tensor: TensorSummary) -> int:
+    """Channels that hold only zeros."""
+    return int(((tensor.channel_minimum == 0) & (tensor.channel_maximum == 0)).sum())
+
+
+def _levels(format: str, scheme: str) -> str:
+    limits = getattr(family("formats").create(format), "limits", None)
+    if limits is None:
+        return ""
+    low, high = limits(scheme)
+    return f"{high - low + 1:,} levels of {format}"
+
+
+def _noise(sqnr_db: float | None) -> float | None:
+    """Relative to the signal; None where it isn't known."""
+    if sqnr_db is None or math.isnan(sqnr_db):
+        return None
+    return 0.0 if sqnr_db == math.inf else math.inf if sqnr_db == -math.inf else float(10 ** (-sqnr_db / 10))

@@ -1,0 +1,98 @@
+"""The weights that a module computes with: parameters, tensors set by a hook, parametrizations; and their exchange."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qdash.errors import ModelError
+
+
+def effective_weight(module: nn.Module, path: str) -> Tensor:
+    """The tensor that a forward uses, detached; `path` is relative to the module (`weight`, `out_proj.weight`)."""
+    owner, name = _owner(module, path)
+    with torch.no_grad():
+        weight: Tensor = getattr(owner, name)
+    return weight.detach()
+
+
+def identity(module: nn.Module, path: str) -> int:
+    """Equal for two weights that are one: the same stored tensor, or the same parametrization."""
+    owner, name = _owner(module, path)
+    parametrization = _parametrization(owner, name)
+    return id(parametrization if parametrization is not None else getattr(owner, name))
+
+
+def parameters_of(module: nn.Module, path: str) -> list[nn.Parameter]:
+    """The parameters that a weight is made of: itself, or what its parametrization or hook computes it from."""
+    owner, name = _owner(module, path)
+    parametrization = _parametrization(owner, name)
+    if parametrization is not None:
+        return list(parametrization.parameters())
+    weight = getattr(owner, name)
+    if isinstance(weight, nn.Parameter):
+        return [weight]
+    named = owner.named_parameters(recurse=False)
+    return [parameter for key, parameter in named if key.startswith(f"{name}_")]
+
+
+@contextmanager
+def exchanged(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """The module with other weights inside the block; afterwards, also after an error, exactly as before.
+
+    Raises ModelError where a weight can't be exchanged because a property computes it.
+    """
+    undo: list[Callable[[], None]] = []
+    try:
+        for path, tensor in weights.items():
+            undo.append(_exchange(module, path, tensor))
+        yield
+    finally:
+        for restore in reversed(undo):
+            restore()
+
+
+def _exchange(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None]:
+    owner, name = _owner(module, path)
+    parametrization = _parametrization(owner, name)
+    if parametrization is not None:
+        return _exchange_forward(parametrization, tensor)
+    stored = getattr(owner, name)
+    if getattr(owner, name) is not stored:
+        raise ModelError(
+            f"{type(module).__name__}: its {path} is computed anew at each access, so it can't be quantized; keep it "
+            "as a parameter, or use torch.nn.utils.parametrize"
+        )
+    original = stored.data
+    stored.data = tensor
+
+    def restore() -> None:
+        stored.data = original
+
+    return restore
+
+
+def _exchange_forward(parametrization: nn.Module, tensor: Tensor) -> Callable[[], None]:
+    state: dict[str, Any] = vars(parametrization)
+    before = state.get("forward")
+    state["forward"] = lambda: tensor
+
+    def restore() -> None:
+        if before is None:
+            del state["forward"]
+        else:
+            state["forward"] = before
+
+    return restore
+
+
+def _owner(module: nn.Module, path: str) -> tuple[nn.Module, str]:
+    parent, _, name = path.rpartition(".")
+    return module.get_submodule(parent), name
+
+
+def _parametrization(owner: nn.Module, name: str) -> nn.Module | None:
+    lists = getattr(owner, "parametrizations", None)
+    return lists[name] if isinstance(lists, nn.ModuleDict) and name in lists else None

@@ -1,0 +1,157 @@
+"""The gradient estimate: exact where it must be, close where it is an estimate.
+
+For a model with one output value, signs square to one: (v·Jδ)² is ‖Jδ‖² itself. Where such a model is linear, the
+estimate is the exact error, whatever the model writes in place or calls twice.
+"""
+
+import numpy as np
+import pytest
+from engine_helpers import sweep
+from scipy.stats import spearmanr
+
+HEAD = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
+
+LINEAR_MODELS = {
+    "in place": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 1)
+    def forward(self, x):
+        y = self.a(x)
+        z = self.b(y)
+        y *= 2
+        z += y
+        y -= 1
+        return self.c(z)
+""",
+    "called twice": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.c = nn.Linear(6, 6), nn.Linear(6, 1)
+    def forward(self, x):
+        return self.c(self.a(x) + 0.5 * self.a(x * 3))
+""",
+    "integer input": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.c = nn.Linear(6, 6), nn.Linear(6, 1)
+    def forward(self, x):
+        return self.c(self.a(x.long().float() / 3))
+""",
+    "two inputs of one tensor": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 4), nn.Linear(6, 4), nn.Linear(8, 1)
+    def forward(self, x):
+        return self.c(torch.cat([self.a(x), self.b(x)], 1))
+""",
+    "convolution": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.c = nn.Conv1d(2, 3, 2), nn.Linear(6, 1)
+    def forward(self, x):
+        return self.c(self.a(x.view(-1, 2, 3)).flatten(1))
+""",
+}
+
+
+@pytest.fixture
+def regression(tmp_path):
+    """Writes a model file and data for it, returns the values of a sweep."""
+
+    def write(body):
+        (tmp_path / "model.py").write_text(
+            HEAD + body + "\n\ndef build():\n    torch.manual_seed(0)\n    return Model()\n"
+        )
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(60, 6)).astype(np.float32) * 4, rng.normal(size=(60, 1)).astype(np.float32)
+        np.savez(tmp_path / "data.npz", x=x, y=y)
+        return {
+            "model": f"python:{tmp_path}/model.py:build",
+            "data": str(tmp_path / "data.npz"),
+            "metric": "mean_squared_error",
+            "weight_formats": ("int4",),
+            "batch_size": 16,
+        }
+
+    return write
+
+
+@pytest.mark.parametrize("mode", ["weight_only", "dynamic", "static"])
+@pytest.mark.parametrize("name", LINEAR_MODELS)
+def test_a_linear_model_with_one_output_is_estimated_exactly(name, mode, regression, tmp_path):
+    values = regression(LINEAR_MODELS[name]) | {"mode": mode}
+    exact = {row["layer"]: row for row in sweep(tmp_path, **values)["layers"]}
+    estimated = {row["layer"]: row for row in sweep(tmp_path, **values, method="gradient:passes=1")["layers"]}
+    assert exact.keys() == estimated.keys()
+    for layer, row in exact.items():
+        assert estimated[layer]["model_output_sqnr_db"] == pytest.approx(row["model_output_sqnr_db"], abs=0.01), layer
+        assert estimated[layer]["estimated"] is True
+        assert estimated[layer]["metric_delta"] is None
+        assert row["estimated"] is False
+
+
+def test_a_layer_that_never_reaches_the_output_has_exactly_no_effect(regression, tmp_path):
+    body = """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.side = nn.Linear(6, 1), nn.Linear(6, 6)
+    def forward(self, x):
+        self.side(x)
+        return self.a(x)
+"""
+    result = sweep(tmp_path, **regression(body), method="gradient")
+    side = next(row for row in result["layers"] if row["layer"] == "side")
+    assert side["model_output_sqnr_db"] == float("inf")
+    assert result["layers"][-1]["layer"] == "side"
+
+
+def test_a_model_that_overwrites_what_backward_needs_is_told(regression, tmp_path):
+    body = """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.c = nn.Linear(6, 6), nn.Linear(6, 1)
+    def forward(self, x):
+        return self.c(torch.sigmoid(self.a(x)).mul_(2))
+"""
+    with pytest.raises(Exception, match=r"the model has no gradients .* use --method one_at_a_time"):
+        sweep(tmp_path, **regression(body), method="gradient")
+
+
+@pytest.mark.parametrize("name", ["resnet", "mobilenet", "vit", "lstm"])
+def test_demo_models_rank_as_measured(name, tmp_path):
+    values = {"model": f"demo:digits-{name}", "data": "demo:digits"}
+    exact = {row["layer"]: row for row in sweep(tmp_path, **values)["layers"]}
+    result = sweep(tmp_path, **values, method="gradient")
+    estimated = {row["layer"]: row for row in result["layers"]}
+    ours = np.array([estimated[layer]["model_output_sqnr_db"] for layer in exact])
+    measured = np.array([exact[layer]["model_output_sqnr_db"] for layer in exact])
+    assert spearmanr(ours, measured)[0] >= 0.95
+    assert np.median(np.abs(ours - measured)) <= 0.5
+    kl = [estimated[layer]["model_output_kl"] / exact[layer]["model_output_kl"] for layer in exact]
+    assert 0.4 < np.median(kl) < 2.5  # one pass over few, mostly certain predictions
+    assert all(row["loss_change"] is not None for row in result["layers"])
+
+
+def test_more_settings_cost_local_work_only(tmp_path):
+    values = {"model": "demo:digits-resnet", "data": "demo:digits", "method": "gradient:passes=1", "samples": 64}
+    one = sweep(tmp_path, **values)["cost"]["forward_equivalents"]
+    three = sweep(tmp_path, **values, weight_formats=("int8", "int6", "int4"))["cost"]["forward_equivalents"]
+    assert three - one <= 2 * 2.1  # each further setting: its local forwards and its all-quantized pass
+
+
+def test_weights_and_inputs_parts_add_up_in_decibels(tmp_path):
+    result = sweep(
+        tmp_path, model="demo:digits-resnet", data="demo:digits", method="gradient", weight_formats=("int4",)
+    )
+    for row in result["layers"]:
+        parts = [row["weights_only_model_output_sqnr_db"], row["inputs_only_model_output_sqnr_db"]]
+        joined = -10 * np.log10(sum(10 ** (-part / 10) for part in parts))
+        assert joined == pytest.approx(row["model_output_sqnr_db"], abs=3.0)
