@@ -1,5 +1,43 @@
-"""decide: to come."""
+"""Decide: which layers stay in FP32, and what that costs."""
 
 import streamlit as st
 
-st.title("decide")
+from qdash.ui import progress, state
+from qdash.ui.decide_answer import choose_limits, recommended, show_answer, show_curve
+from qdash.ui.decide_compare import show_comparison
+from qdash.ui.decide_set import own_set, show_set
+from qdash.ui.needed import sweep_or_stop
+
+st.title("Which layers stay in FP32?")
+sweep = sweep_or_stop()
+store = state.store()
+going_on = progress.on_its_way(store, sweep.run)
+
+
+@st.fragment(run_every=progress.POLL_S if going_on else None)
+def watch(run_id: str) -> None:
+    """The sweep or measurements under way; the page is drawn anew when they are done."""
+    run = store.run(run_id)
+    if going_on and not progress.on_its_way(store, run):
+        st.rerun()
+    if not run.final:
+        progress.show_progress(run)
+    for part in progress.measurements_of(store, run)[:1]:
+        if not part.final:
+            progress.see_that_a_worker_runs(part)
+            progress.show_progress(part)
+        progress.show_trouble(part)
+
+
+limits = choose_limits(sweep)
+found = recommended(sweep, limits)
+show_answer(sweep, found, going_on and not found["frontier"])
+watch(sweep.run.id)
+names = [row["layer"] for row in state.answer(sweep)["layers"]]
+yours = own_set(names, found["keep_fp32"], store.pins(sweep.run.id))
+curve, own = st.columns([11, 9], gap="medium")
+with curve:
+    show_curve(sweep, found, limits, yours)
+with own, st.container(border=True, key="own_set"):
+    show_set(sweep, found, yours, going_on)
+show_comparison(sweep, found, yours)

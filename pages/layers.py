@@ -1,5 +1,39 @@
-"""layers: to come."""
+"""Layers: which of them hurt, and why."""
 
 import streamlit as st
 
-st.title("layers")
+from qdash.ui import progress, state
+from qdash.ui.layer_view import show_layer
+from qdash.ui.layers_controls import controls
+from qdash.ui.layers_pictures import answer, show_pictures
+from qdash.ui.layers_table import show_table
+from qdash.ui.needed import sweep_or_stop
+from qdash.ui.words import escaped, help_text
+
+st.title("Which layers hurt, and why?")
+run = sweep_or_stop().run
+
+
+@st.fragment(run_every=None if run.final else 2 * progress.POLL_S)
+def look(run_id: str) -> None:
+    """Redrawn while the run goes on, and at every choice and click."""
+    sweep = state.load(run_id)
+    if sweep.run.final and not run.final:
+        st.rerun()
+    place = st.container()
+    view = controls(sweep)
+    place.subheader(escaped(answer(view)), help=help_text("sensitivity"))
+    if not sweep.run.final:
+        progress.show_progress(sweep.run)
+    if not view.rows:
+        st.info("No layer has such a name. Take a word away.", icon=":material/filter_alt_off:")
+        return
+    pictures, panel = st.columns([11, 9], gap="medium")
+    with pictures:
+        show_pictures(view)
+    with panel, st.container(border=True, key="layer_panel"):
+        show_layer(sweep, state.rows(sweep), view.shown)
+    show_table(view)
+
+
+look(run.id)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from qdash.ui import progress, state
 from qdash.ui.go import go_button
+from qdash.ui.layers_controls import choose_setting
 from qdash.ui.needed import NEW_RUN, OVERVIEW, stop
 from qdash.ui.pictures import show_most_sensitive
 from qdash.ui.verdict import show_heading, show_verdict
@@ -35,6 +36,7 @@ def watch(run_id: str) -> None:
         progress.show_controls(part)
     if sweep_run.kind == "sweep" and sweep_run.facts is not None:
         sweep = state.load(sweep_run.id)
+        choose_setting(sweep)
         show_verdict(sweep, going_on=coming)
         show_most_sensitive(sweep, key="live_ranking")
 

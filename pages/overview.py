@@ -5,6 +5,7 @@ import streamlit as st
 from qdash.ui import progress, state
 from qdash.ui.demo_run import ensure_demo
 from qdash.ui.go import go_button
+from qdash.ui.layers_controls import choose_setting
 from qdash.ui.pictures import show_most_sensitive
 from qdash.ui.runs_table import show_recent
 from qdash.ui.start import attempted
@@ -39,6 +40,7 @@ def answer(run_id: str) -> None:
         )
     else:
         sweep = state.load(run.id)
+        choose_setting(sweep)
         show_verdict(sweep, going_on=coming)
         picture, numbers = st.columns([2, 1])
         with picture:

@@ -66,6 +66,10 @@ class Operation(nn.Module):
         """The operation itself."""
         return self.function(*args, **kwargs)
 
+    def extra_repr(self) -> str:
+        """Which one."""
+        return self.kind.name
+
 
 class FunctionalCalls(TorchFunctionMode):
     """While active, hands every operation to `present`; inside of `present` it is not active.

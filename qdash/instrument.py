@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdash.buffers import kept_buffers
 from qdash.errors import ModelError, QdashError
 from qdash.functional import FunctionalCalls, Operation, kind_of
 from qdash.trees import tensors
@@ -50,7 +51,7 @@ class Instrument:
         self._fault: Exception | None = None
         self._open: list[tuple[str, Counts[str]]] = []  # the calls under way, and how often each operation was seen
         self._in_model = False  # whether the model's own code runs, not what was put around it
-        self._buffers = [_Buffer(name, owner, key) for name, owner, key in _owned_buffers(model)]
+        self._buffers = kept_buffers(model)
 
     def __enter__(self) -> "Instrument":
         scripted = [name for name, module in self.modules.items() if isinstance(module, torch.jit.ScriptModule)]
@@ -74,20 +75,23 @@ class Instrument:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
         self._failed, self._fault = None, None
+        self._open, self._in_model = [], False
+        mode = nullcontext() if self.shows is None else FunctionalCalls(self._present)
         try:
-            with torch.set_grad_enabled(self.keeps_graph):
-                return self._counted("", self.model, args, kwargs)
+            with torch.set_grad_enabled(self.keeps_graph), mode:
+                return self.model(*args, **kwargs)
         except QdashError:
             raise
         except Exception as error:
             if self._fault is error:  # of what was put in place of a forward, not of the model
                 raise
-            where = f"at {self._described(self._failed)}" if self._failed else "in its own forward"
+            inside = self._failed and (self._failed != ROOT or len(self.modules) == 1)
+            where = f"at {self._described(str(self._failed))}" if inside else "in its own forward"
             raise ModelError(f"the model failed {where}: {_one_line(error)}; {_shapes(args, kwargs)}") from error
         finally:
             for buffer in self._buffers:
                 if buffer.restore():
-                    self.notes.add(f"forward changes the buffer {buffer.name}; it is restored after every pass")
+                    self.notes.add(f"forward changes {buffer.name}; it is restored after every pass")
 
     def _described(self, name: str) -> str:
         text = " ".join(repr(self.modules[name]).split())
@@ -121,10 +125,34 @@ class Instrument:
             return self._counted(name, forward, args, kwargs)
 
     def _counted(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        output = forward(*args, **kwargs)
+        output = forward(*args, **kwargs) if self.shows is None else self._opened(name, forward, args, kwargs)
         if self.count is not None:
             self.executed_macs += self.count(name, args, kwargs, output)
         return output
+
+    def _opened(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        before, self._in_model = self._in_model, True
+        self._open.append((name, Counts()))
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            self._open.pop()
+            self._in_model = before
+
+    def _present(self, kind: str, function: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Shows one functional operation as the call of a module."""
+        if not self._in_model or self.shows is None or not self.shows([name for name, _ in self._open], kind):
+            return function(*args, **kwargs)
+        place, seen = self._open[-1]
+        seen[kind] += 1
+        name = f"{place}#{kind}_{seen[kind]}"
+        if name not in self.modules:
+            operation: nn.Module = Operation(kind_of(function))
+            operation.forward = self._wrap(name, operation.forward)
+            self.modules[name] = operation
+        found: Any = self.modules[name]
+        found.function = function
+        return found.forward(*args, **kwargs)
 
     def _wrap(self, name: str, forward: Forward) -> Forward:
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -146,9 +174,13 @@ class Instrument:
                 raise
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self.interceptor is None:
-                return execute(*args, **kwargs)
-            return self.interceptor(name, execute, args, kwargs)
+            before, self._in_model = self._in_model, False
+            try:
+                if self.interceptor is None:
+                    return execute(*args, **kwargs)
+                return self.interceptor(name, execute, args, kwargs)
+            finally:
+                self._in_model = before
 
         call.__wrapped__ = forward  # type: ignore[attr-defined]
         return call
@@ -158,31 +190,6 @@ def _original(module: nn.Module) -> Forward:
     wrapped: Any = module.forward
     original: Forward = wrapped.__wrapped__
     return original
-
-
-class _Buffer:
-    """One buffer as it was, to undo what a forward does to it."""
-
-    def __init__(self, name: str, owner: nn.Module, key: str):
-        self.name, self.owner, self.key = name, owner, key
-        self.tensor: Tensor = owner._buffers[key]  # type: ignore[assignment]
-        self.copy, self.version = self.tensor.clone(), self.tensor._version
-
-    def restore(self) -> bool:
-        if self.owner._buffers[self.key] is self.tensor and self.tensor._version == self.version:
-            return False
-        self.owner._buffers[self.key] = self.tensor
-        with torch.no_grad():
-            self.tensor.copy_(self.copy)
-        self.version = self.tensor._version
-        return True
-
-
-def _owned_buffers(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    for path, module in model.named_modules():
-        for key, buffer in module._buffers.items():
-            if buffer is not None:
-                yield f"{path}.{key}".lstrip("."), module, key
 
 
 def _one_line(error: Exception) -> str:

@@ -24,8 +24,7 @@ class MacCounter:
     def __call__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> float:
         kind = self._layers.get(name)
         if kind is not None:
-            first = args or tuple(kwargs.values())
-            return float(kind.macs(self._instrument.modules[name], first, output))
+            return float(kind.macs(self._instrument.modules[name], (*args, *kwargs.values()), output))
         share = self._other.get(name)
         if not share:
             return 0.0
@@ -34,9 +33,9 @@ class MacCounter:
 
 
 def other_work(instrument: Instrument, layers: Mapping[str, LayerKind], batch: Batch) -> dict[str, float]:
-    """Module → multiply-accumulates per sample that it does itself, outside the known layer kinds; "" is the model."""
+    """Module → multiply-accumulates per sample that it does itself, outside the known layer kinds."""
     own: dict[str, float] = {}
-    calls: dict[str, int] = {"": 1}
+    calls: dict[str, int] = {}
     inside: list[float] = [0.0]  # per open call: what its nested calls did
     with FlopCounterMode(display=False) as counter:
 
@@ -54,5 +53,4 @@ def other_work(instrument: Instrument, layers: Mapping[str, LayerKind], batch: B
 
         with instrument.intercepting(watch):
             instrument.run(batch.args, batch.kwargs)
-        own[""] = counter.get_total_flops() - inside[0]
     return {name: flops / 2 / batch.size / calls[name] for name, flops in own.items() if flops > 0}

@@ -17,6 +17,7 @@ from qdash.spec import Setting
 from qdash.trees import map_tensors
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+_BLOCKS = "per_channel"  # how weights are laid out for formats with blocks of their own: along the inputs of a channel
 
 
 class LayerQuantizer:
@@ -76,22 +77,33 @@ class LayerQuantizer:
         return signal, noise
 
     def _quantized_weight(self, weight: Tensor, axis: int) -> Tensor:
+        if weight.numel() == 0:
+            return weight
         format = family("formats").create(self.setting.weight_format)
-        granularity = family("granularities").create(self.setting.weight_granularity)
+        granularity = family("granularities").create(self.setting.weight_granularity if format.needs_range else _BLOCKS)
         rows = granularity.rows(weight.float(), axis)
-        parameters = weight_parameters(rows.cpu().numpy(), self.setting)
-        scale, zero_point = (torch.from_numpy(p).to(weight.device).unsqueeze(1) for p in parameters)
-        quantized = format.fake_quantize(rows, scale, zero_point, self.setting.weight_scheme)
+        if format.needs_range:
+            parameters = weight_parameters(rows.cpu().numpy(), self.setting)
+            scale, zero_point = (torch.from_numpy(p).to(weight.device).unsqueeze(1) for p in parameters)
+            quantized = format.fake_quantize(rows, scale, zero_point, self.setting.weight_scheme)
+        else:
+            quantized = format.fake_quantize_blocks(rows)
         return torch.empty_like(weight).copy_(granularity.restore(quantized, tuple(weight.shape), axis))
 
     def _quantized(self, tree: Any) -> Any:
         return map_tensors(lambda x: self._quantize_input(x) if x.is_floating_point() else x, tree)
 
     def _quantize_input(self, x: Tensor) -> Tensor:
+        if x.numel() == 0:
+            return x
+        if not self._format.needs_range:
+            axis = self.kind.channel_axis(self.module) if x.dim() > 1 else -1
+            return self._format.fake_quantize_blocks(x, axis, samples=True)  # type: ignore[no-any-return]
         if self._mode.live_ranges:
             dims = self._granularity.reduced(x.dim())
             low, high = x.float().amin(dims, keepdim=True), x.float().amax(dims, keepdim=True)
-            scale, zero_point = self._format.live_parameters(low, high, self.setting.activation_scheme)
+            scheme, power_of_two = self.setting.activation_scheme, self.setting.power_of_two_scales
+            scale, zero_point = self._format.live_parameters(low, high, scheme, power_of_two)
         else:
             scale, zero_point = self._fixed(x.device)
         quantized = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)

@@ -50,6 +50,7 @@ class Setting(Frozen):
     activation_granularity: Granularity | None = None
     weight_scheme: Scheme = "symmetric"
     activation_scheme: Scheme = "affine"
+    power_of_two_scales: bool = False
 
     @property
     def key(self) -> str:
@@ -80,7 +81,10 @@ class Source(Frozen):
 
 
 class SweepSpec(Source):
-    """One sweep: every layer under every setting of the matrix observers × formats."""
+    """One sweep: every layer under every setting of the matrix observers × formats.
+
+    `until_decided`: a layer is measured on more samples only until its interval lies on one side of `tolerance` points.
+    """
 
     mode: Mode = "static"
     observers: tuple[Observer, ...] = Field(("mse",), min_length=1)
@@ -90,9 +94,20 @@ class SweepSpec(Source):
     activation_granularity: Granularity | None = None
     weight_scheme: Scheme = "symmetric"
     activation_scheme: Scheme = "affine"
+    power_of_two_scales: bool = False
     method: Method = "one_at_a_time"
     layers: str = "*"
+    until_decided: bool = False
+    tolerance: float = Field(1.0, gt=0, lt=100)
     executor: Executor = "inline"
+
+    @model_validator(mode="after")
+    def _decidable(self) -> "SweepSpec":
+        if self.until_decided and self.method != "one_at_a_time":
+            raise ValueError(f"until_decided needs the method one_at_a_time, not {self.method}")
+        if self.until_decided and not family("metrics").create(self.metric).binary:
+            raise ValueError(f"until_decided needs a metric of hits and misses, not {self.metric}")
+        return self
 
     @model_validator(mode="after")
     def _no_setting_twice(self) -> "SweepSpec":

@@ -19,23 +19,15 @@ PARTS = (
 
 
 def attribution_frame(row: Mapping[str, Any]) -> pd.DataFrame:
-    """part, sqnr_db (NaN where it doesn't apply), noise (relative to the signal's energy, 10^(−SQNR/10))."""
+    """part, sqnr_db (of the layer's output; NaN where it doesn't apply)."""
     values = [math.nan if row[key] is None else float(row[key]) for _, key, _ in PARTS]
-    noise = [10 ** (-value / 10) if math.isfinite(value) else 0.0 if value == math.inf else value for value in values]
-    return pd.DataFrame({"part": [name for name, _, _ in PARTS], "sqnr_db": values, "noise": noise})
+    return pd.DataFrame({"part": [name for name, _, _ in PARTS], "sqnr_db": values})
 
 
-def weights_share(frame: pd.DataFrame) -> float | None:
-    """The weights' part of the noise that weights and inputs make one at a time, 0 … 1; None where one is missing."""
-    weights, inputs = frame["noise"].iloc[0], frame["noise"].iloc[1]
-    total = weights + inputs
-    return float(weights / total) if math.isfinite(total) and total > 0 else None
-
-
-def attribution_figure(frame: pd.DataFrame) -> go.Figure:
-    """Three bars in dB: a shorter bar is more noise."""
+def attribution_figure(frame: pd.DataFrame, part: float | None) -> go.Figure:
+    """Three bars in dB: a shorter bar is more noise. part: `results.diagnosis.weights_share`."""
     drawn = frame[np.isfinite(frame["sqnr_db"])]
-    title = attribution_title(frame)
+    title = attribution_title(frame, part)
     if drawn.empty:
         return theme.nothing_figure(title)
     colors = {name: color for name, _, color in PARTS}
@@ -54,12 +46,13 @@ def attribution_figure(frame: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def attribution_title(frame: pd.DataFrame) -> str:
+def attribution_title(frame: pd.DataFrame, part: float | None) -> str:
     """Which of the two makes the noise."""
-    part = weights_share(frame)
     if part is None:
-        present = frame[frame["sqnr_db"].notna()]["part"].tolist()
-        return "Only the weights are quantized" if "weights only" in present else "Not measured"
+        measured = frame[frame["sqnr_db"].notna()]["part"].tolist()
+        if "inputs only" in measured:
+            return "Neither weights nor inputs make any noise"
+        return "Only the weights are quantized" if "weights only" in measured else "Not measured yet"
     if part >= 0.5:
         return f"The weights make {share(part)} of this layer's own noise"
     return f"The inputs make {share(1 - part)} of this layer's own noise"

@@ -17,14 +17,14 @@ COLUMNS = ["observer", "own", "low", "high", "step", "zero_point", "clipped_shar
 
 
 def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) -> pd.DataFrame:
-    """One row per observer, with COLUMNS; the tensor has one scale. Empty where the format loses nothing.
+    """One row per observer, with COLUMNS; the tensor has one scale. Empty where the format takes no range.
 
     low, high: clipping range. step: the scale, the distance between two levels. clipped_share: of the values that lie
     outside by more than half a step, which is more than rounding moves them. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²),
     expected from the histogram. own: the run's observer. from_histogram: whether the range itself is, too.
     """
     grid = family("formats").create(format)
-    if grid.lossless:
+    if not grid.needs_range:
         return pd.DataFrame(columns=COLUMNS)
     statistics = tensor.statistics()
     names = family("observers").names()

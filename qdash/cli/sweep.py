@@ -7,6 +7,11 @@ import typer
 from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
 
 Text = Annotated[str, typer.Option()]
+_ACTIVATION_GRANULARITY = (
+    "of dynamic ranges: per_token or per_sample (the default, by layer), or per_tensor: one range a call, as torch's "
+    "dynamic quantization"
+)
+_POWER_OF_TWO = "round every scale up to a power of two, so that rescaling is a shift"
 
 
 def sweep(
@@ -19,8 +24,10 @@ def sweep(
     weight_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
     activation_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
     weight_granularity: Annotated[str, typer.Option(help="see: list granularities")] = "per_channel",
+    activation_granularity: Annotated[str | None, typer.Option(help=_ACTIVATION_GRANULARITY)] = None,
     weight_scheme: Annotated[str, typer.Option(help="symmetric or affine")] = "symmetric",
     activation_scheme: Annotated[str, typer.Option(help="symmetric or affine")] = "affine",
+    power_of_two_scales: Annotated[bool, typer.Option("--power-of-two-scales", help=_POWER_OF_TWO)] = False,
     method: Annotated[str, typer.Option(help="see: list methods")] = "one_at_a_time",
     metric: Annotated[str, typer.Option(help="see: list metrics")] = "accuracy",
     calibration_samples: Annotated[int | None, typer.Option(help="default: up to 100 calibration batches")] = None,
@@ -28,6 +35,8 @@ def sweep(
     batch_size: Annotated[int, typer.Option(help="evaluation batch size")] = 128,
     calibration_batch_size: Annotated[int, typer.Option(help="a setting of moving_average")] = 32,
     layers: Annotated[str, typer.Option(metavar="GLOB", help="only these; whole names, comma-separated globs")] = "*",
+    until_decided: Annotated[bool, typer.Option(help="stop measuring a layer once the tolerance is decided")] = False,
+    tolerance: Annotated[float, typer.Option(help="points of the metric that a layer may cost")] = 1.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     seed: Annotated[int, typer.Option(help="of splits, subsamples and intervals")] = 0,
     executor: Annotated[str, typer.Option(help="where the work runs; see: list executors")] = "inline",

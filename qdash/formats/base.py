@@ -16,18 +16,30 @@ REGISTRY: "Registry[Format]" = Registry("formats")
 
 
 class Format(Member):
-    """A grid of representable numbers.
+    """A grid of representable numbers: a `ScaledFormat` or a `SelfScaledFormat`, as `needs_range` says.
 
     Laws, tested over all members: quantizing twice changes nothing more; zero stays exactly zero; the result keeps
     shape and dtype; NaN stays NaN; torch and NumPy agree to the bit.
     """
 
     lossless: ClassVar[bool] = False
+    needs_range: ClassVar[bool]
 
     @property
     @abstractmethod
     def bits_per_value(self) -> float:
-        """Storage bits of one value, shared scales of blocks included, per-tensor or per-channel scales not."""
+        """Storage bits of one value, shared scales of full blocks included, per-tensor or per-channel scales not."""
+
+    def storage_bits(self, vectors: int, length: int) -> float:
+        """Of `vectors` × `length` values, blocks running along the length; per-tensor or per-channel scales not."""
+        return vectors * length * self.bits_per_value
+
+
+class ScaledFormat(Format):
+    """A grid that is scaled, and moved by a zero point, to fit a clipping range which an observer chose."""
+
+    needs_range: ClassVar[bool] = True
+    has_zero_point: ClassVar[bool] = True
 
     @property
     def has_negative_numbers(self) -> bool:
@@ -35,12 +47,19 @@ class Format(Member):
         return True
 
     @abstractmethod
-    def parameters(self, low: np.ndarray, high: np.ndarray, scheme: str) -> QuantParameters:
+    def parameters(self, low: np.ndarray, high: np.ndarray, scheme: str, power_of_two: bool = False) -> QuantParameters:
         """Scale and zero point for clipping ranges.
 
         `low`, `high`: float64 arrays of one shape; the result has the same shape. Computed in float64 and rounded to
-        float32 once. Raises SpecError where the scheme can't represent the range.
+        float32 once. `power_of_two`: the scale is rounded up to a power of two. Raises SpecError where the scheme can't
+        represent the range.
         """
+
+    @abstractmethod
+    def live_parameters(
+        self, low: "Tensor", high: "Tensor", scheme: str, power_of_two: bool = False
+    ) -> "tuple[Tensor, Tensor]":
+        """The same as `parameters` for torch tensors on their device (dynamic mode: ranges come with every input)."""
 
     @abstractmethod
     def fake_quantize(self, x: Any, scale: Any, zero_point: Any, scheme: str) -> Any:
@@ -48,10 +67,6 @@ class Format(Member):
 
         `scheme` as given to `parameters`: a symmetric grid is narrower than the affine one with zero point 0.
         """
-
-    def live_parameters(self, low: "Tensor", high: "Tensor", scheme: str) -> "tuple[Tensor, Tensor]":
-        """The same as `parameters` for torch tensors on their device (dynamic mode: ranges come with every input)."""
-        raise NotImplementedError
 
     @abstractmethod
     def squared_error(self, cells: Cells, low: np.ndarray, high: np.ndarray, scheme: str) -> np.ndarray:
@@ -61,8 +76,27 @@ class Format(Member):
         """
 
     @abstractmethod
-    def magnitude_levels(self, scheme: str, one_sided: bool) -> int:
-        """How many levels cover |x| up to the clipping threshold, for the entropy criterion (int8: 128).
+    def level_edges(self, scheme: str, one_sided: bool) -> np.ndarray:
+        """Where the levels of |x| begin and end as shares of the clipping threshold, for the entropy criterion.
 
-        `one_sided`: the data have one sign only, so that an affine grid has all its levels on that side.
+        (levels + 1,) from 0 to 1; int8 has 128 levels. `one_sided`: the data have one sign only, so that an affine grid
+        has all its levels on that side.
+        """
+
+
+class SelfScaledFormat(Format):
+    """A format that takes no clipping range: it has no scale, or its scales come from the values, live, block by block.
+
+    Neither an observer nor a granularity is asked, and calibration changes nothing.
+    """
+
+    needs_range: ClassVar[bool] = False
+
+    @abstractmethod
+    def fake_quantize_blocks(self, x: Any, axis: int = -1, samples: bool = False) -> Any:
+        """Round `x` to the format and back: a NumPy array or torch tensor of any shape, blocks along `axis`.
+
+        A block that does not fill is a short block. `samples`: the first axis holds samples that must not see each
+        other, so that a scale over a whole tensor is taken over each sample. Computed in float32; keeps dtype and
+        memory format.
         """

@@ -33,6 +33,10 @@ class Granularity(Member):
         Raises SpecError where a granularity can't be expressed so (groups).
         """
 
+    @abstractmethod
+    def scales(self, channels: int, length: int) -> int:
+        """How many scales a weight of `channels` × `length` values has."""
+
 
 def checked_axis(shape: tuple[int, ...], axis: int, granularity: str) -> int:
     """`axis` counted from the front; SpecError where the shape has no such axis."""

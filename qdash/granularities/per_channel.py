@@ -23,3 +23,7 @@ class PerChannel(Granularity):
     def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
         """Every axis but the channel axis."""
         return all_but(ndim, axis)
+
+    def scales(self, channels: int, length: int) -> int:
+        """As many as channels."""
+        return channels

@@ -1,5 +1,6 @@
 """One scale for a few neighbouring weights."""
 
+from math import prod
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from qdash.errors import SpecError
 from qdash.granularities.base import REGISTRY, Granularity
 from qdash.granularities.per_channel import PerChannel
+from qdash.quant.arrays import in_blocks, joined
 
 
 @REGISTRY.register("per_group")
@@ -14,7 +16,8 @@ class PerGroup(Granularity):
     """Groups of neighbouring weights along the input axis of each output channel share a scale.
 
     The usual choice for 4-bit weights of language models. A convolution's kernel positions follow its input channels in
-    one row; the group size must divide the row.
+    one row. Where the group size doesn't divide the row, zeros fill the last group up; they have no effect on the range
+    but in percentile, which counts them. A row shorter than the group size is one group.
     """
 
     examples: ClassVar[tuple[str, ...]] = ("per_group", "per_group:size=32")
@@ -22,18 +25,19 @@ class PerGroup(Granularity):
 
     def rows(self, x: Any, axis: int = 0) -> Any:
         """(groups, size); the groups of one channel follow each other."""
-        channels = PerChannel().rows(x, axis)
-        if channels.shape[1] % self.size:
-            raise SpecError(
-                f"per_group:size={self.size} doesn't divide the {channels.shape[1]} weights of a channel of the shape "
-                f"{tuple(x.shape)}; choose a divisor, or per_channel"
-            )
-        return channels.reshape(-1, self.size)
+        groups = in_blocks(PerChannel().rows(x, axis), self.size)
+        return groups.reshape(-1, groups.shape[-1])
 
     def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
-        """The tensor again."""
-        return PerChannel().restore(rows.reshape(shape[axis], -1), shape, axis)
+        """The tensor again, without what filled its groups up."""
+        channels = shape[axis]
+        groups = rows.reshape(channels, len(rows) // channels, rows.shape[-1])
+        return PerChannel().restore(joined(groups, prod(shape) // channels), shape, axis)
 
     def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
         """Always SpecError: a group is a part of an axis."""
         raise SpecError("per_group has no range per whole axis; for inputs choose per_tensor, per_token or per_sample")
+
+    def scales(self, channels: int, length: int) -> int:
+        """Of every group, short ones too."""
+        return channels * -(-length // self.size)

@@ -21,3 +21,7 @@ class PerSample(Granularity):
     def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
         """Every axis but the first."""
         return all_but(ndim, 0)
+
+    def scales(self, channels: int, length: int) -> int:
+        """One for every index of the first axis."""
+        return channels

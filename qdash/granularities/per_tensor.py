@@ -20,3 +20,7 @@ class PerTensor(Granularity):
     def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
         """Every axis."""
         return tuple(range(ndim))
+
+    def scales(self, channels: int, length: int) -> int:
+        """One."""
+        return 1

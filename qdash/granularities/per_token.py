@@ -21,3 +21,7 @@ class PerToken(Granularity):
     def reduced(self, ndim: int, axis: int = 0) -> tuple[int, ...]:
         """The last axis."""
         return (ndim - 1,)
+
+    def scales(self, channels: int, length: int) -> int:
+        """One for every vector along the last axis of a matrix."""
+        return channels

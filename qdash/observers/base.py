@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qdash.formats.base import Format
+from qdash.formats.base import ScaledFormat
 from qdash.quant.statistics import Statistics
 from qdash.registry import Member, Registry
 
@@ -23,7 +23,7 @@ class Observer(Member):
     needs_distribution: ClassVar[bool] = False
 
     @abstractmethod
-    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
         """(low, high), float64 arrays of shape (rows,); `low <= 0 <= high`.
 
         For `symmetric`, low = −high; low = 0 where the format has no negative numbers and the data have none either.
@@ -42,12 +42,12 @@ def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> t
     return np.clip(low, floor, 0.0), np.clip(high, 0.0, ceiling)
 
 
-def symmetric_range(magnitude: np.ndarray, statistics: Statistics, format: Format) -> tuple[np.ndarray, np.ndarray]:
+def symmetric_range(magnitude: np.ndarray, statistics: Statistics, format: ScaledFormat) -> tuple[np.ndarray, np.ndarray]:
     """−magnitude … magnitude, held within the largest magnitude seen; see `Observer.clipping_range` for low = 0."""
     magnitude = np.minimum(magnitude, largest_magnitude(statistics))
     return np.where(mirrored(statistics, format), -magnitude, 0.0), magnitude
 
 
-def mirrored(statistics: Statistics, format: Format) -> np.ndarray:
+def mirrored(statistics: Statistics, format: ScaledFormat) -> np.ndarray:
     """Which rows have a symmetric range with a negative half, (rows,) bool."""
     return format.has_negative_numbers | (statistics.minimum < 0)

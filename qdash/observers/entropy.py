@@ -1,11 +1,10 @@
 """The clipping threshold that loses the least information (Migacz, GTC 2017, S7310: TensorRT's calibration)."""
 
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
-from qdash.formats.base import Format
+from qdash.formats.base import ScaledFormat
 from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
 from qdash.quant.cells import Cells, linear_histogram, magnitudes
 from qdash.quant.statistics import Statistics
@@ -13,6 +12,7 @@ from qdash.quant.statistics import Statistics
 BINS = 2048
 FIRST_CANDIDATE = 128
 CHANNEL_STRIDE = 16
+OUTLIER_SHARE = 1e-3  # beyond the first candidate: fewer values than this don't decide how wide a bin is
 
 
 @REGISTRY.register("entropy")
@@ -23,42 +23,72 @@ class Entropy(Observer):
     Exact zeros are not counted (every grid holds them exactly). Affine: both ends are clipped, to
     [max(minimum, −t), min(maximum, t)]; data of one sign have all levels on their side. A format with more levels than
     there are bins is not clipped. Equally good thresholds: the largest. With one scale per channel every 16th candidate
-    is tried.
+    is tried. Where outliers are so far away that nearly all values lie in the first 128 bins, the bins are laid over
+    the values without the outliers, which would otherwise decide the range alone. ONNX Runtime's calibrator has 128
+    bins over both signs, counts zeros, gives its levels whole bins and smooths empty ones: another, coarser divergence.
     """
 
     needs_distribution: ClassVar[bool] = True
 
-    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(
+        self, statistics: Statistics, format: ScaledFormat, scheme: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         """One threshold per row; a row without values keeps its exact range."""
-        levels = format.magnitude_levels(scheme, statistics.one_sided)
-        threshold = thresholds(statistics.cells, largest_magnitude(statistics), levels)
+        shares = format.level_edges(scheme, statistics.one_sided)
+        threshold = thresholds(statistics.cells, largest_magnitude(statistics), shares)
         if scheme == "symmetric":
             return symmetric_range(threshold, statistics, format)
         return affine_range(-threshold, threshold, statistics)
 
 
-def thresholds(cells: Cells, limit: np.ndarray, levels: int) -> np.ndarray:
-    """The best clipping threshold of |x| for each row, (rows,); `limit`: the largest |x| of each row."""
-    if levels >= BINS:
+def thresholds(cells: Cells, limit: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The best clipping threshold of |x| for each row, (rows,).
+
+    `limit`: the largest |x| of each row. `shares`: where levels begin and end, see `ScaledFormat.level_edges`.
+    """
+    if len(shares) > BINS:
         return limit
+    usable = (limit > 0) & np.isfinite(limit)
+    counts, span = _histogram(cells, np.where(usable, limit, 1.0))
+    edges = bin_edges(shares, BINS, FIRST_CANDIDATE, 1 if len(limit) == 1 else CHANNEL_STRIDE)
+    best = [edges[np.argmin(kl_divergences(row, edges)), -1] if row.any() else np.inf for row in counts]
+    return np.where(np.isfinite(best) & usable, span * np.minimum(best, BINS) / BINS, limit)
+
+
+def _histogram(cells: Cells, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of |x| in BINS bins over [0, span] and in one more for all beyond, (rows, BINS + 1); spans, (rows,)."""
     positive = magnitudes(cells)
     positive = positive._replace(mass=np.where(positive.high > 0, positive.mass, 0.0))
-    usable = (limit > 0) & np.isfinite(limit)
-    counts = linear_histogram(positive, np.where(usable, limit, 1.0), BINS)
-    edges = level_edges(max(FIRST_CANDIDATE, levels), BINS, 1 if len(limit) == 1 else CHANNEL_STRIDE, levels)
-    best = [edges[np.argmin(kl_divergences(row, edges)), -1] if row.any() else BINS for row in counts]
-    return limit * (np.array(best) / BINS)
+    counts, span = linear_histogram(positive, limit * ((BINS + 1) / BINS), BINS + 1), limit.copy()
+    counts[:, -2] += counts[:, -1]  # the limit itself
+    counts[:, -1] = 0
+    crowded = np.flatnonzero(_crowded(counts))
+    while len(crowded):
+        span[crowded] *= 2 * FIRST_CANDIDATE / BINS
+        some = Cells(*(part[crowded] for part in positive))
+        counts[crowded] = linear_histogram(some, span[crowded] * ((BINS + 1) / BINS), BINS + 1)
+        crowded = crowded[_crowded(counts[crowded])]
+    return counts, span
 
 
-@lru_cache(maxsize=8)
-def level_edges(first: int, last: int, stride: int, levels: int) -> np.ndarray:
-    """Where each level's bins start when `last`, `last` − stride, … `first` bins are kept: (candidates, levels + 1)."""
-    sizes = np.arange(last, first - 1, -stride)[:, None]
-    return -(-np.arange(levels + 1) * sizes // levels)
+def _crowded(counts: np.ndarray) -> np.ndarray:
+    """Where the first candidate keeps nearly all values of a row already, (rows,)."""
+    total, beyond = counts.sum(axis=1), counts[:, FIRST_CANDIDATE:].sum(axis=1)
+    crowded: np.ndarray = (total > 0) & (beyond <= OUTLIER_SHARE * total)
+    return crowded
+
+
+def bin_edges(shares: np.ndarray, last: int, first: int, stride: int) -> np.ndarray:
+    """Where each level's bins start when `last`, `last` − stride, … `first` bins are kept: (candidates, levels + 1).
+
+    At least as many bins as levels are kept.
+    """
+    sizes = np.arange(last, max(first, len(shares) - 1) - 1, -stride)
+    return np.ceil(shares * sizes[:, None]).astype(np.int64)
 
 
 def kl_divergences(counts: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """KL(reference ‖ quantized) in nats, (candidates,), for the candidates of `level_edges` on (bins,) counts.
+    """KL(reference ‖ quantized) in nats, (candidates,), for the candidates of `bin_edges` on (bins,) counts.
 
     The reference has the clipped mass in its last bin; the quantized distribution shares the mass of each level out
     evenly over the level's occupied bins. Both sums fall apart into prefix sums over the bins and one term per level,

@@ -6,15 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from qdash.formats.base import Format
+from qdash.formats.base import ScaledFormat
 from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, mirrored
-from qdash.quant.cells import Cells, coarsened
+from qdash.quant.cells import Cells, magnitudes
+from qdash.quant.coarse import coarsened
 from qdash.quant.statistics import Statistics
 
 OCTAVES = 10  # a threshold further below the largest value than 2⁻¹⁰ never pays: that value's clipping error outweighs
-REFINEMENT = {1: (9, 4, 3), 2: (3, 2, 5)}  # by number of ends: points per end, how much finer each round is, rounds
+REFINEMENT = {1: ((7, 2), (5, 6)), 2: ((3, 2), (3, 4), (3, 8))}  # by number of ends: points per end, steps per old step
 COARSE_ABOVE = 1024
-MANTISSA_BITS = 4
+MANTISSA_BITS = 3
 EFFORT = 100_000  # cells × candidates of the coarse grid: small tensors are searched densely, large ones quickly
 
 Errors = Callable[[Cells, np.ndarray], np.ndarray]
@@ -24,13 +25,14 @@ Errors = Callable[[Cells, np.ndarray], np.ndarray]
 class MeanSquaredError(Observer):
     """The range that minimises the squared quantization error, rounding and clipping together.
 
-    The error of every candidate is computed in closed form from the distribution. Affine ranges are searched over both
-    ends. A good default.
+    The error of every candidate is computed from the distribution: exactly on values, in closed form on a histogram.
+    Affine ranges are searched over both ends. A good default. torch.ao's HistogramObserver minimises the same error,
+    but estimated with even mass in 2,048 equal bins and only over ranges that shrink bin by bin.
     """
 
     needs_distribution: ClassVar[bool] = True
 
-    def clipping_range(self, statistics: Statistics, format: Format, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
         """A coarse grid over both ends, then ever finer steps; never worse than the whole range."""
         ends = _ends(statistics, scheme)
 
@@ -43,7 +45,8 @@ class MeanSquaredError(Observer):
         def errors(cells: Cells, shrink: np.ndarray) -> np.ndarray:
             return format.squared_error(cells, *ranges(shrink), scheme)
 
-        low, high = ranges(_search(errors, statistics.cells, ends)[:, None])
+        cells = magnitudes(statistics.cells) if scheme == "symmetric" else statistics.cells
+        low, high = ranges(_search(errors, cells, ends)[:, None])
         return low[:, 0], high[:, 0]
 
 
@@ -62,10 +65,9 @@ def _search(errors: Errors, cells: Cells, ends: np.ndarray) -> np.ndarray:
     per_axis = _grid_points(small.mass.size, axes)
     grid = _grid(np.linspace(0, 1, per_axis), axes)
     best = _smallest(errors, small, np.broadcast_to(grid, (rows, *grid.shape)))
-    points, finer, rounds = REFINEMENT[axes]
-    steps = _grid(np.linspace(-1, 1, points), axes) / (per_axis - 1)
-    for refinement in range(rounds):
-        near = np.clip(best[:, None] + steps / finer**refinement, 0, 1)
+    for points, finer in REFINEMENT[axes]:
+        steps = _grid(np.arange(points) - points // 2, axes) / finer / (per_axis - 1)
+        near = np.clip(best[:, None] + steps, 0, 1)
         best = _smallest(errors, cells, np.concatenate([near, np.zeros((rows, 1, axes))], axis=1))
     return best
 

@@ -1,5 +1,6 @@
 """A distribution as cells: mass spread evenly over [low, high]; a point mass where both are equal."""
 
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -66,57 +67,22 @@ def _order_statistic(cells: Cells, fraction: float) -> np.ndarray:
 def linear_histogram(cells: Cells, limit: np.ndarray, bins: int) -> np.ndarray:
     """Mass in `bins` equal bins of [0, limit], (rows, bins), of non-negative cells; `limit`: (rows,), positive.
 
-    A cell that covers several bins is shared out by length.
+    A cell that covers several bins is shared out by length. What lies beyond the limit counts in the last bin.
     """
     shape = cells.mass.shape[0], bins
     if cells.points:
-        bin_ = np.minimum((cells.low / (limit / bins)[:, None]).astype(np.int64), bins - 1)
+        bin_ = np.minimum(cells.low / (limit / bins)[:, None], bins - 1).astype(np.int64)
         flat = bin_ + np.arange(0, shape[0] * bins, bins)[:, None]
         return np.bincount(flat.ravel(), cells.mass.ravel(), shape[0] * bins).reshape(shape)
     row, column = np.nonzero(cells.mass)
     width = (limit / bins)[row]
     low, high = cells.low[row, column] / width, cells.high[row, column] / width
-    first = np.minimum(low.astype(np.int64), bins - 1)
-    last = np.clip(np.ceil(high).astype(np.int64) - 1, first, bins - 1)
+    first = np.minimum(low, bins - 1).astype(np.int64)
+    last = np.clip(np.ceil(high) - 1, first, bins - 1).astype(np.int64)
     pieces = last - first + 1
     cell = np.repeat(np.arange(len(row)), pieces)
     bin_ = np.arange(len(cell)) - np.repeat(np.cumsum(pieces) - pieces - first, pieces)
-    overlap = np.minimum(high[cell], bin_ + 1) - np.maximum(low[cell], bin_)
+    overlap = np.where(bin_ < bins - 1, np.minimum(high[cell], bin_ + 1), high[cell]) - np.maximum(low[cell], bin_)
     share = np.where(pieces[cell] == 1, 1.0, overlap / np.where(high > low, high - low, 1.0)[cell])
     weights = cells.mass[row, column][cell] * share
     return np.bincount(row[cell] * bins + bin_, weights, shape[0] * bins).reshape(shape)
-
-
-def coarsened(cells: Cells, mantissa_bits: int, octaves: int) -> Cells:
-    """Fewer cells of equal relative width, 2^mantissa_bits per octave and sign below each row's largest magnitude.
-
-    Mass goes where a cell's middle lies; what is `octaves` below the largest magnitude becomes the point 0. float32,
-    and without the negative half where nothing lies there. Good enough to find where a minimum lies, not to compare two
-    candidates beside it.
-    """
-    low, high = cells.low.min(initial=0.0), cells.high.max(initial=0.0)
-    largest = np.maximum(np.abs(cells.low.min(axis=1, initial=0.0)), np.abs(cells.high.max(axis=1, initial=0.0)))
-    unit = np.where(largest > 0, largest, 1.0).astype(np.float64)
-    levels = octaves << mantissa_bits
-    zero, count = (levels if low < 0 else 0), levels * ((low < 0) + (high > 0)) + 1
-    mass = np.empty((len(unit), count), np.float32)
-    many = max(1, BLOCK // max(1, cells.low.shape[1]))
-    for row in range(0, len(unit), many):
-        rows = slice(row, row + many)
-        mass[rows] = _counted(Cells(*(part[rows] for part in cells)), unit[rows], mantissa_bits, levels, zero, count)
-    edges = _octave_edges(levels, mantissa_bits)
-    low_edges = np.concatenate([-edges[1:][::-1], [0.0], edges[:-1]])[levels - zero :][:count]
-    high_edges = np.concatenate([-edges[:-1][::-1], [0.0], edges[1:]])[levels - zero :][:count]
-    low_edges, high_edges = ((unit[:, None] * edge).astype(np.float32) for edge in (low_edges, high_edges))
-    return Cells(low_edges, high_edges, mass)
-
-
-def _counted(
-    cells: Cells, unit: np.ndarray, mantissa_bits: int, levels: int, zero: int, count: int
-) -> np.ndarray:
-    """Mass by exponent and leading mantissa bits of value/unit, (rows, count); the point 0 is column `zero`."""
-def _octave_edges(levels: int, mantissa_bits: int) -> np.ndarray:
-    """levels + 1 edges that end at 1, as the leading mantissa bits of a binary number divide the octaves."""
-    octave, step = np.divmod(np.arange(levels + 1), 1 << mantissa_bits)
-    edges: np.ndarray = np.ldexp(1.0 + step / (1 << mantissa_bits), octave - (levels >> mantissa_bits))
-    return edges

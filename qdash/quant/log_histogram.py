@@ -28,14 +28,22 @@ class LogHistogram(NamedTuple):
         return LogHistogram(bins, counts)
 
     def cells(self, minimum: float, maximum: float) -> Cells:
-        """One row of cells in ascending order; edges don't go beyond the exact [minimum, maximum].
+        """One row of cells in ascending order, within the exact [minimum, maximum].
 
-        ±0 is a point; the subnormals below 2⁻¹³³ share its bin.
+        Where the outermost bins hold the extremes, one value of each is a point there: spread over its bin, a far
+        outlier would look as if it couldn't be represented exactly. ±0 is a point; the subnormals below 2⁻¹³³ share its
+        bin.
         """
-        low, high = bin_edges(self.bins)
-        order = np.argsort(low + high)
-        low, high = (np.clip(edge[order], minimum, maximum)[None] for edge in (low, high))
-        return Cells(low, high, self.counts[order].astype(np.float64)[None])
+        low, high = (np.clip(edge, minimum, maximum) for edge in bin_edges(self.bins))
+        mass, points = self.counts.astype(np.float64), []
+        for extreme in dict.fromkeys((minimum, maximum)):
+            held = (self.bins == bin_indices(np.float64(extreme))) & (mass > 0) & (low < high)
+            mass[held] -= 1
+            points += [extreme] * int(held.sum())
+        low, high, mass = (np.append(x, p) for x, p in ((low, points), (high, points), (mass, np.ones(len(points)))))
+        order = np.argsort(low + high, kind="stable")
+        order = order[mass[order] > 0]
+        return Cells(low[None, order], high[None, order], mass[None, order])
 
 
 def bin_indices(values: np.ndarray) -> np.ndarray:

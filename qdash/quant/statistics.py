@@ -31,15 +31,15 @@ class Statistics:
 
     @classmethod
     def from_values(cls, rows: np.ndarray) -> "Statistics":
-        """Exact statistics of a 2-D array (rows, values): every value is a point of mass 1.
+        """Exact statistics of a 2-D array (rows, values) of float32 or float64: every value is a point of mass 1.
 
         A row with NaN or infinity has no distribution, and its range says so.
         """
         minimum, maximum = _extremes(rows)
-        values = np.asarray(rows, np.float64)
+        values = np.asarray(rows)
         finite = np.isfinite(minimum) & np.isfinite(maximum)
         mass = np.broadcast_to(finite[:, None].astype(np.float64), values.shape)
-        values = values if finite.all() else np.where(finite[:, None], values, 0.0)
+        values = values if finite.all() else np.where(finite[:, None], values, values.dtype.type(0))
         return cls(minimum, maximum, minimum[None], maximum[None], Cells(values, values, mass), exact=True)
 
     @classmethod

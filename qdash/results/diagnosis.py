@@ -77,7 +77,8 @@ def _path(row: Row) -> str:
     if not known or row["method"] != "one_at_a_time" or abs(own - whole) < NOTICEABLE_DB:
         return ""
     how = "amplify" if whole < own else "absorb"
-    return f"Its own output has {decibels(own)}, the model's output {decibels(whole)}: the layers after it {how} the error."
+    said = f"Its own output has {decibels(own)}, the model's output {decibels(whole)}"
+    return f"{said}: the layers after it {how} the error."
 
 
 def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
@@ -85,8 +86,8 @@ def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
     wide, channels, times = max(spreads, key=lambda spread: spread[2], default=(0, 0, 0.0))
     levels = _levels(setting.weight_format, setting.weight_scheme)
     if not wide:
-        return f"Its weight channels are alike, so the {levels} are what limits it." if levels else ""
-    said = f"{wide} of {plural(channels, 'weight channel')} reach {WIDE:g} times the median range or more (at most {times:.0f})"
+        return f"Its weight channels are alike in range, with {levels}." if levels else ""
+    said = _wide_text("weight", wide, channels, times)
     if setting.weight_granularity == "per_tensor":
         return f"{said}, and all share one scale: one scale per channel would leave the others more levels."
     return f"{said}; each has a scale of its own already."
@@ -97,13 +98,17 @@ def _input_spread(tensor: TensorSummary) -> str:
     largest = max(abs(float(tensor.minimum)), abs(float(tensor.maximum)))
     if typical > 0 and largest >= OUTLIERS * typical:
         return (
-            f"Its largest input is {largest / typical:.0f} times the 99.9 % quantile (from histogram): outliers stretch "
-            "the range, unless the observer clips them."
+            f"Its largest input is {largest / typical:.0f} times the 99.9 % quantile (from histogram): outliers "
+            "stretch the range, unless the observer clips them."
         )
     wide, channels, times = wide_channels(tensor)
-    if wide:
-        return f"{wide} of {plural(channels, 'input channel')} reach {WIDE:g} times the median range or more (at most {times:.0f})."
-    return ""
+    return f"{_wide_text('input', wide, channels, times)}." if wide else ""
+
+
+def _wide_text(what: str, wide: int, channels: int, times: float) -> str:
+    reach = "reaches" if wide == 1 else "reach"
+    of = f"{wide} of {plural(channels, f'{what} channel')}"
+    return f"{of} {reach} {WIDE:g} times the median range or more (at most {times:.0f})"
 
 
 def _dead(summary: LayerSummary) -> str:

@@ -58,6 +58,9 @@ def certainty_sentence(recommendation: Json, metric: Json) -> str:
 def measuring_sentence(result: Json, going_on: bool) -> str:
     """Before there is a measured curve: the most sensitive layer so far."""
     rows, key = result["layers"], result["ranked_by"]
+    broken = next((row for row in rows if row["status"] == "non_finite"), None)
+    if broken is not None:
+        return f"{shortened(broken['layer'], 40)} breaks the model: its output holds NaN or Inf when quantized"
     measured = [row for row in rows if row["status"] != "pending" and row[key] is not None]
     if not measured:
         return "Still measuring: the first layers appear in a moment" if going_on else "No layer has been measured"

@@ -5,6 +5,7 @@ from typing import Any
 
 from qdash.registry import family
 from qdash.results.decibel import sqnr_db
+from qdash.results.decisions import decided, looks_of
 from qdash.results.outcome import baseline_value, outcomes
 from qdash.results.ranking import default_ranking, ranked
 from qdash.results.size import fp32_mb, size_mb
@@ -18,11 +19,8 @@ def sweep_result(
     run_id: str, spec: SweepSpec, facts: Mapping[str, Any], tallies: Tallies, cost: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The whole sweep JSON; infinities are floats here, `results.plain` makes them text."""
-    metric = facts["metric"]
-    baseline = tallies.get("baseline")
     by_setting = [all_quantized(facts, setting, tallies, spec.seed) for setting in spec.settings()]
     rows = [row for setting in spec.settings() for row in layer_rows(spec, setting, facts, tallies)]
-    samples = len(baseline.values("outcome"))
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
@@ -33,18 +31,35 @@ def sweep_result(
         "coverage": facts["coverage"],
         "samples": facts["samples"],
         "notes": facts["notes"],
-        "baseline": {
-            "metric": metric["name"],
-            "unit": metric["unit"],
-            "value": baseline_value(baseline, metric),
-            "samples": samples,
-            "size_mb": fp32_mb(facts),
-        },
+        "baseline": baseline_of(facts, tallies),
         "all_quantized": by_setting[0],
         "all_quantized_by_setting": by_setting,
         "ranked_by": default_ranking(rows),
         "layers": ranked(rows),
         "cost": _cost(cost, facts),
+    }
+
+
+def setting_result(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tallies: Tallies) -> dict[str, Any]:
+    """Of the sweep JSON the keys `baseline`, `all_quantized`, `ranked_by` and `layers`, for one setting."""
+    rows = layer_rows(spec, setting, facts, tallies)
+    return {
+        "baseline": baseline_of(facts, tallies),
+        "all_quantized": all_quantized(facts, setting, tallies, spec.seed),
+        "ranked_by": default_ranking(rows),
+        "layers": ranked(rows),
+    }
+
+
+def baseline_of(facts: Mapping[str, Any], tallies: Tallies) -> dict[str, Any]:
+    """The FP32 model on the samples so far."""
+    metric, tally = facts["metric"], tallies.get("baseline")
+    return {
+        "metric": metric["name"],
+        "unit": metric["unit"],
+        "value": baseline_value(tally, metric),
+        "samples": len(tally.values("outcome")),
+        "size_mb": fp32_mb(facts),
     }
 
 
@@ -71,6 +86,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tall
     """One row per layer under one setting, in network order."""
     found = [tallies.get("layer", layer["layer"], setting.key) for layer in facts["layers"]]
     outputs = outcomes(tallies, found, facts["metric"], spec.seed)
+    looks = looks_of(spec, facts)
     whole = tallies.get("all_quantized", "", setting.key)
     (all_outcome,) = outcomes(tallies, [whole], facts["metric"], spec.seed)
     rows = []
@@ -78,6 +94,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tall
         cumulative = tallies.get("cumulative", layer["layer"], setting.key)
         parts = estimate_parts(tally, tallies.baseline_of(tally))
         row = _identity(layer, spec, setting) | local(tally, cumulative) | output | parts
+        row |= decided(looks, tallies, tally, facts["metric"]["factor"])
         row["estimated"] = family("methods").create(spec.method).estimates
         if row["status"] == "pending" and tally.sums:
             row["status"] = "ok"

@@ -63,6 +63,16 @@ class BatchedWork(Generic[I]):
     def planned(self, bench: Bench, items: Sequence[I]) -> tuple[float, list[float]]:
         """Multiply-accumulates on the current batch: of the opening, and of each item."""
 
+    def state(self) -> str:
+        """What a new process has to know besides the position, as text without `|`."""
+        return ""
+
+    def restore(self, state: str, prepared: Prepared) -> None:
+        """Goes on from what `state` gave; "" at the start of a run."""
+
+    def seen(self, prepared: Prepared, scores: Sequence[Score], finished: int | None) -> None:
+        """Called with every slice's scores; `finished`: the number of the batch if all its items are done."""
+
     def close(self) -> None:
         """Leaves the model as it was."""
         self._stack.close()
@@ -80,10 +90,10 @@ class BatchedWork(Generic[I]):
         except _Stopped:
             yield self._progress(prepared, START, 0.0)
             return
-        batch, first = (0, 0) if position in (None, START) else tuple(int(part) for part in str(position).split(":"))
+        batch, first = self._placed(position, prepared)
         items = self.items(prepared)
         if first == 0 and batch == 0 and fresh:
-            yield self._progress(prepared, "0:0", 0.0)
+            yield self._progress(prepared, START, 0.0)
         deadline = time.monotonic() + (_FIRST_SLICE_SECONDS if (batch, first) == (0, 0) else _SLICE_SECONDS)
         pending: list[tuple[Score, Measured]] = []
         self._load(prepared, batch)
@@ -95,8 +105,10 @@ class BatchedWork(Generic[I]):
             done += 1
             if time.monotonic() > deadline or should_stop():
                 break
-        yield from fetched(pending)
-        yield self._next(prepared, batch, done, len(items))
+        scores = list(fetched(pending))
+        yield from scores
+        self.seen(prepared, scores, batch if done == len(items) else None)
+        yield self._next(prepared, batch, done, items)
 
     def _prepare(self) -> Prepared:
         return prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
@@ -110,16 +122,21 @@ class BatchedWork(Generic[I]):
         prepared.bench.load(subject.evaluation.batch(indices.tolist()).to(subject.device), batch)
         self._loaded = batch
 
-    def _next(self, prepared: Prepared, batch: int, done: int, items: int) -> Progress:
+    def _placed(self, position: str | None, prepared: Prepared) -> tuple[int, int]:
+        place, _, state = ("0:0" if position in (None, START) else str(position)).partition("|")
+        self.restore(state, prepared)
+        batch, _, item = place.partition(":")
+        return int(batch), int(item)
+
+    def _next(self, prepared: Prepared, batch: int, done: int, items: Sequence[I]) -> Progress:
         samples, size = len(prepared.subject.evaluation_indices), self.source.batch_size
-        opening, costs = self.planned(prepared.bench, self.items(prepared))
+        place = f"{batch}:{done}" if done < len(items) else f"{batch + 1}:0"
+        ended = done == len(items) and ((batch + 1) * size >= samples or not self.items(prepared))
+        opening, costs = self.planned(prepared.bench, items)
         per_sample = (opening + sum(costs)) / prepared.bench.batch.size
         finished = batch * size * per_sample + opening + sum(costs[:done])
-        if done < items:
-            position: str | None = f"{batch}:{done}"
-        else:
-            position = f"{batch + 1}:0" if (batch + 1) * size < samples else None
-        return self._progress(prepared, position, finished, samples * per_sample)
+        position = None if ended else f"{place}|{self.state()}".removesuffix("|")
+        return self._progress(prepared, position, finished, finished if ended else samples * per_sample)
 
     def _progress(self, prepared: Prepared, position: str | None, done: float, total: float | None = None) -> Progress:
         if total is None:

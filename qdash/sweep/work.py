@@ -10,9 +10,11 @@ from qdash.local_errors import output_tensor
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import Setting, SweepSpec
+from qdash.stats.sequential import Looks
 from qdash.sweep.batched import BatchedWork
 from qdash.sweep.flush import count
 from qdash.sweep.prepare import Prepared
+from qdash.sweep.race import Race
 
 
 class SweepWork(BatchedWork[Item]):
@@ -25,10 +27,27 @@ class SweepWork(BatchedWork[Item]):
             "keep_inputs": self._method.keeps_inputs,
             "records_gradients": self._method.records_gradients,
         }
+        self._race: Race | None = None
         super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
 
     def items(self, prepared: Prepared) -> Sequence[Item]:
-        return [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
+        items = [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
+        return items if self._race is None else [i for i in items if self._race.runs(i.layer, i.setting.key)]
+
+    def state(self) -> str:
+        return "" if self._race is None else self._race.dump()
+
+    def restore(self, state: str, prepared: Prepared) -> None:
+        if self.spec.until_decided:
+            total = len(prepared.subject.evaluation_indices)
+            self._race = Race(Looks(total, self.spec.batch_size, self.spec.tolerance / 100), state)
+
+    def seen(self, prepared: Prepared, scores: Sequence[Score], finished: int | None) -> None:
+        if self._race is not None:
+            baseline = prepared.bench.reader.baseline(prepared.bench.reference, prepared.bench.batch.target)
+            self._race.add(scores, baseline["outcome"].cpu().numpy())
+            if finished is not None:
+                self._race.look()
 
     def opening(self, bench: Bench, batch: int) -> Iterator[tuple[Score, Measured]]:
         yield Score("baseline", "", "", batch), baseline(bench)

@@ -1,6 +1,5 @@
 """A figure on the page: its title as text that wraps, one height, and clicks that select a layer everywhere."""
 
-import re
 from typing import Any
 
 import plotly.graph_objects as go
@@ -8,6 +7,7 @@ import streamlit as st
 
 from qdash.charts.theme import TITLE_PX
 from qdash.ui import state
+from qdash.ui.words import escaped
 
 CONFIG = {"displaylogo": False, "displayModeBar": "hover", "modeBarButtonsToRemove": ["autoScale2d"]}
 
@@ -22,13 +22,13 @@ def show_chart(figure: go.Figure, key: str, *, select: bool = False) -> None:
     shown: dict[str, Any] = {"key": key, "height": figure.layout.height, "config": CONFIG, "alt": title}
     if select:
         st.plotly_chart(
-            figure, on_select=lambda: state_layer_clicked(key), selection_mode="points", theme="streamlit", **shown
+            figure, on_select=lambda: select_clicked(key), selection_mode="points", theme="streamlit", **shown
         )
     else:
         st.plotly_chart(figure, theme="streamlit", **shown)
 
 
-def state_layer_clicked(key: str) -> None:
+def select_clicked(key: str) -> None:
     """Selects the layer of the clicked mark; a click beside all marks changes nothing."""
     layer = clicked_layer(st.session_state[key])
     if layer is not None:
@@ -42,12 +42,3 @@ def clicked_layer(event: Any) -> str | None:
         if data:
             return str(data[0])
     return None
-
-
-def escaped(text: str) -> str:
-    """As markdown that shows the very text: names have underscores and dollar signs have a meaning.
-
-    >>> escaped("block.__call__ costs $1")
-    'block.\\\\_\\\\_call\\\\_\\\\_ costs \\\\$1'
-    """
-    return re.sub(r"([\\`*_{}\[\]<>$~:#|])", r"\\\1", text)

@@ -9,7 +9,7 @@ from qdash.registry import family
 from qdash.ui.describe import words
 from qdash.ui.words import help_text
 
-LISTED = 6  # a longer family's members would not fit in a hint
+HINT = 220  # characters about one member
 
 
 def one_of(field: str, family_name: str, label: str, start: str) -> str:
@@ -95,11 +95,25 @@ def optional_text(field: str, label: str, start: str | None, placeholder: str = 
     return text.strip() or None
 
 
+def any_of(field: str, label: str, start: Any) -> Any:
+    """A setting without a family: a switch for yes or no, else a number or a text like its start."""
+    shown: dict[str, Any] = {"key": f"new_{field}", "help": help_text(field), "persist_state": "session"}
+    if isinstance(start, bool):
+        return st.toggle(label, value=start, **shown)
+    if isinstance(start, float):
+        return st.number_input(label, value=start, step=0.1, format="%g", **shown)
+    if isinstance(start, int):
+        return st.number_input(label, value=start, step=1, **shown)
+    return st.text_input(label, value=start or "", **shown) or start
+
+
 def family_help(field: str, family_name: str) -> str:
-    """What the field means, and what its members are."""
-    members = family(family_name).describe()["members"]
-    lines = [f"- **{words(member['name'])}**: {member['help']}" for member in members]
-    return "\n".join([help_text(field), "", *lines]) if len(lines) <= LISTED else help_text(field)
+    """What the field means, and what its members are; members that differ in a number only share a line."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for member in family(family_name).describe()["members"]:
+        alike.setdefault(re.sub(r"\d+|True|False", "", member["help"]), []).append(member)
+    lines = [_line(members) for members in alike.values()]
+    return "\n".join([help_text(field), "", *lines])
 
 
 def names_of(family_name: str) -> list[str]:
@@ -113,6 +127,23 @@ def names_of(family_name: str) -> list[str]:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _line(members: list[dict[str, Any]]) -> str:
+    names = [words(member["name"]) for member in sorted(members, key=lambda member: _natural(member["name"]))]
+    shown = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
+    text = _beginning(members[0]["help"])
+    return f"- **{shown}**: {text if len(members) == 1 else re.sub(r' of [0-9]+ bits', '', text)}"
+
+
+def _beginning(text: str) -> str:
+    """Whole sentences, as many as fit in a hint, at least one."""
+    first, *others = re.split(r"(?<=\.)\s", text)
+    for sentence in others:
+        if len(first) + len(sentence) > HINT:
+            break
+        first += f" {sentence}"
+    return first
 
 
 def _option(key: str, member: str, option: dict[str, Any], given: str | None) -> Any:

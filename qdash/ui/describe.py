@@ -1,5 +1,6 @@
 """Runs in a few words: what they are, how they stand, when they were."""
 
+import re
 from datetime import UTC, datetime
 
 from qdash.errors import QdashError
@@ -106,4 +107,6 @@ def _spec(run: Run) -> Source | MeasureSpec | None:
 
 
 def _bits(formats: tuple[str, ...]) -> str:
-    return ",".join("".join(c for c in name if c.isdigit()) or "32" for name in formats)
+    integers = [re.fullmatch(r"u?int(\d+)", name) for name in formats]
+    names = [found[1] if found else name for found, name in zip(integers, formats, strict=True)]
+    return ",".join(name.replace("identity", "32") for name in names)

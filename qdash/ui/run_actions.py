@@ -38,7 +38,7 @@ def delete_with_measurements(store: Store, run_id: str) -> None:
 def confirm_delete(run_id: str, title: str) -> None:
     """Asks first; a deleted run can't be brought back."""
     st.write(
-        f"**{escaped(title)}** is gone for good then, with its results, its calibration and the measurements made from it."
+        f"**{escaped(title)}**: its results, its calibration and what was measured from it are gone for good then."
     )
     with st.container(horizontal=True):
         pressed = st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete")

@@ -6,12 +6,16 @@ from typing import Any
 import streamlit as st
 
 from qdash.registry import family
-from qdash.ui.choices import many_of, number, one_of, optional_number, optional_text
+from qdash.spec import Source, SweepSpec
+from qdash.ui.choices import any_of, many_of, number, one_of, optional_number, optional_text
 from qdash.ui.describe import words
 from qdash.ui.words import help_text
 
 SCHEMES = ("symmetric", "affine")
 AUTOMATIC = "automatic"
+OWN = {"mode", "observers", "weight_formats", "activation_formats", "weight_granularity", "activation_granularity"}
+OWN |= {"weight_scheme", "activation_scheme", "method", "layers", "executor"}
+"""Settings with a widget of their own; where a run computes is not asked, a worker does."""
 
 
 def settings_form(start: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +64,17 @@ def _more(start: Mapping[str, Any], quantizes_inputs: bool) -> dict[str, Any]:
         if quantizes_inputs:
             values["activation_scheme"] = _scheme("activation_scheme", "Input scheme", start)
             values["activation_granularity"] = _input_granularity(start["activation_granularity"])
+        values |= {field: any_of(field, _label(field), start[field]) for field in _others()}
     return values
+
+
+def _others() -> list[str]:
+    """Settings without a widget of their own."""
+    return [field for field in SweepSpec.model_fields if field not in OWN | set(Source.model_fields)]
+
+
+def _label(field: str) -> str:
+    return words(field).capitalize()
 
 
 def _mode(start: str) -> str:

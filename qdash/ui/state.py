@@ -8,6 +8,7 @@ from qdash import home
 from qdash.errors import InputError
 from qdash.history import Sweep, load_sweep, measured_points
 from qdash.results.frontier import Limits
+from qdash.results.sweep import setting_result
 from qdash.spec import Setting
 from qdash.store.runs import Run
 from qdash.store.store import Store
@@ -67,10 +68,16 @@ def result(run_id: str) -> dict[str, Any]:
     return _result(home.store_url(), run_id, store().revision(run_id))
 
 
+def answer(sweep: Sweep) -> dict[str, Any]:
+    """The sweep JSON of the selected setting alone: a fraction of the work, for what is redrawn every second."""
+    setting = selected_setting(sweep).model_dump_json()
+    return _answer(home.store_url(), sweep.run.id, sweep.run.revision, setting)
+
+
 def rows(sweep: Sweep) -> list[dict[str, Any]]:
-    """The rows of the selected setting, worst first; `rank` counts from 1 within the whole run."""
-    key = selected_setting(sweep).key
-    return [row for row in result(sweep.run.id)["layers"] if row["settings"]["key"] == key]
+    """The rows of the selected setting, worst first, shared and read-only; `rank` counts from 1."""
+    found: list[dict[str, Any]] = answer(sweep)["layers"]
+    return found
 
 
 def points(run_id: str, setting: Setting) -> list[dict[str, Any]]:
@@ -176,6 +183,12 @@ def _sweep(url: str, run_id: str, revision: int) -> Sweep:
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _result(url: str, run_id: str, revision: int) -> dict[str, Any]:
     return _sweep(url, run_id, revision).result()
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _answer(url: str, run_id: str, revision: int, setting: str) -> dict[str, Any]:
+    sweep = _sweep(url, run_id, revision)
+    return setting_result(sweep.spec, Setting.model_validate_json(setting), sweep.facts, sweep.tallies)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)

@@ -37,8 +37,7 @@ def show_verdict(sweep: Sweep, going_on: bool) -> None:
     setting, metric = state.selected_setting(sweep), sweep.facts["metric"]
     found = None if going_on else recommended(sweep, setting)
     layers = len(sweep.facts["layers"])
-    result = state.result(sweep.run.id) | {"layers": state.rows(sweep)}
-    sentence = verdict_sentence(result, metric, layers, found, going_on=going_on)
+    sentence = verdict_sentence(state.answer(sweep), metric, layers, found, going_on=going_on)
     icon = ICONS.get(found["verdict"], UNDECIDED) if found else MEASURING if going_on else UNDECIDED
     with st.container(border=True, key="verdict"):
         st.subheader(f"{icon} {escaped(sentence)}", help=help_text("verdict"))
@@ -61,7 +60,9 @@ def kept_text(layers: list[str]) -> str:
 
 
 def _offer_measuring(sweep: Sweep) -> None:
-    pressed = st.button("Measure the curve", icon=":material/show_chart:", type="primary", help=help_text("frontier"))
+    kind = "primary" if sweep.run.status == "done" else "secondary"
+    label, icon = "Measure the curve", ":material/show_chart:"
+    pressed = st.button(label, icon=icon, type=kind, help=help_text("frontier"))  # type: ignore[arg-type]
     if pressed and attempted(lambda: start_measuring(state.store(), sweep.run.id)):
         st.rerun()
 
@@ -83,9 +84,8 @@ def show_key_numbers(sweep: Sweep) -> None:
 
 
 def _cards(sweep: Sweep) -> list[Card]:
-    result, setting = state.result(sweep.run.id), state.selected_setting(sweep)
-    fp32, found = result["baseline"], recommended(sweep, setting)
-    whole = next(x for x in result["all_quantized_by_setting"] if x["settings"]["key"] == setting.key)
+    result, found = state.answer(sweep), recommended(sweep, state.selected_setting(sweep))
+    fp32, whole = result["baseline"], result["all_quantized"]
     cards: list[Card] = [("FP32", fp32["value"], None, fp32["size_mb"], "baseline")]
     if whole["value"] is not None:
         cards.append(("All layers quantized", whole["value"], whole["delta"], whole["size_mb"], "all_quantized"))

@@ -75,6 +75,11 @@ GLOSSARY = {
     "layers": "Comma-separated patterns of whole layer names, such as layer3.*,fc. An asterisk stands for anything.",
     "device": "auto takes a GPU where there is one; or cpu, cuda, cuda:1.",
     "seed": "Fixes which samples are drawn and every resampling.",
+    "power_of_two_scales": r"Every scale is rounded up to a power of two, as hardware that shifts instead of "
+    r"multiplying needs it: $S = 2^{\lceil\log_2 S\rceil}$.",
+    "until_decided": "A layer is measured on more samples only until its interval lies on one side of the tolerance; "
+    "the intervals stay valid under these repeated looks.",
+    "tolerance": "The loss in points that one layer may cause, for measuring until decided.",
     "status": "Queued: waits for the worker. Running. Done. Failed: see the message. Cancelled or interrupted: what "
     "was found is kept, and the run can be resumed.",
 }

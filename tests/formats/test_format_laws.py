@@ -1,4 +1,4 @@
-"""The laws of `formats/base.py` over all members."""
+"""The laws of `formats/base.py` over all formats that are scaled to a range."""
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from qdash.registry import family
 few = settings(max_examples=20, deadline=None)
 
 FORMATS = family("formats")
+SCALED = [name for name in FORMATS.names() if FORMATS.create(name).needs_range]
 SCHEMES = ["affine", "symmetric"]
 values = arrays(np.float32, (3, 8), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -27,7 +28,7 @@ def prepared(name: str, scheme: str, x: np.ndarray):
     return member, x, *member.parameters(low, high, scheme)
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @few
 @given(x=values)
@@ -46,7 +47,7 @@ def test_laws(name, scheme, x):
     assert (scale.shape, scale.dtype, zero_point.dtype) == ((3, 1), np.float32, np.int32)
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_nan_stays_nan(name, scheme):
     member, x, scale, zero_point = prepared(name, scheme, np.ones((1, 3), np.float32))
@@ -56,7 +57,7 @@ def test_nan_stays_nan(name, scheme):
         assert np.isnan(y).tolist() == [[False, True, False]]
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @few
 @given(x=values)
@@ -68,7 +69,7 @@ def test_live_parameters_are_parameters(name, scheme, x):
     assert np.array_equal(live_zero_point.numpy(), zero_point)
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @few
 @given(x=values)
@@ -87,7 +88,8 @@ def test_help_is_complete(name):
     entry = FORMATS.entry(name).describe()
     assert "{" not in entry["help"]
     assert len(entry["help"]) > 40
-    assert entry["options"] == []
+    assert "signed: " not in entry["help"]
+    assert all(option["help"] for option in entry["options"])
     assert FORMATS.create(name).bits_per_value > 0
 
 
@@ -131,15 +133,23 @@ def test_symmetric_is_narrow_also_where_values_are_clipped():
     assert int2.fake_quantize(x, np.float32(1), np.int32(0), "symmetric").tolist() == [-1, 1]
 
 
-def test_magnitude_levels():
-    int8, uint8 = FORMATS.create("int8"), FORMATS.create("uint8")
-    assert int8.magnitude_levels("symmetric", True) == 128  # as TensorRT
-    assert int8.magnitude_levels("affine", False) == uint8.magnitude_levels("affine", False) == 128
-    assert int8.magnitude_levels("affine", True) == uint8.magnitude_levels("symmetric", True) == 256
+def test_level_edges():
+    def levels(name, scheme, one_sided):
+        return len(FORMATS.create(name).level_edges(scheme, one_sided)) - 1
+
+    assert levels("int8", "symmetric", True) == 128  # as TensorRT
+    assert levels("int8", "affine", False) == levels("uint8", "affine", False) == 128
+    assert levels("int8", "affine", True) == levels("uint8", "symmetric", True) == 256
+    assert levels("fp8_e4m3fn", "symmetric", True) == 127  # 0x00 … 0x7E
+    assert levels("fp8_e5m2", "symmetric", True) == 124  # 0x00 … 0x7B
+    for name in SCALED:
+        edges = FORMATS.create(name).level_edges("symmetric", False)
+        assert (edges[0], edges[-1]) == (0, 1)
+        assert np.all(np.diff(edges) > 0)
 
 
 def test_identity_is_lossless():
     member, x = FORMATS.create("identity"), torch.randn(4, 4)
     assert member.lossless
     assert member.bits_per_value == 32
-    assert member.fake_quantize(x, 1.0, 0, "affine") is x
+    assert member.fake_quantize_blocks(x) is x

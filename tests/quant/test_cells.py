@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from qdash.quant.affine import fake_quantize
-from qdash.quant.cells import Cells, coarsened, linear_histogram, magnitudes, quantile, squared_error
+from qdash.quant.cells import Cells, linear_histogram, magnitudes, quantile
+from qdash.quant.coarse import coarsened
 from qdash.quant.log_histogram import count, sparse
+from qdash.quant.squared_error import squared_error as rounded_squared_error
+from qdash.quant.squared_error import uniform_squared_error
 
 few = settings(max_examples=50, deadline=None)
 
@@ -38,7 +41,7 @@ def test_one_cell_equals_numeric_integration(a, width, scale, low, high):
     kinks = (grid[1:] + grid[:-1]) / 2
     inner = [a, *kinks[(kinks > a) & (kinks < b)], b]
     expected = sum(quad(lambda x: float(np.min((x - grid) ** 2)), left, right)[0] for left, right in pairwise(inner))
-    ours = squared_error(cell(a, b, 3.0), *(np.array([[v]]) for v in (scale, low, high)))[0, 0]
+    ours = uniform_squared_error(cell(a, b, 3.0), *(np.array([[v]]) for v in (scale, low, high)))[0, 0]
     assert ours == pytest.approx(3 * expected / width, rel=1e-6, abs=1e-12)
 
 
@@ -46,8 +49,8 @@ def test_one_cell_equals_numeric_integration(a, width, scale, low, high):
 @given(st.lists(edge, min_size=1, max_size=30), st.floats(0.05, 5))
 def test_points_equal_fake_quantize(values, scale):
     x = np.array([values])
-    ours = squared_error(points(x), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
-    as_cells = squared_error(Cells(x, x.copy(), np.ones_like(x)), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
+    ours = uniform_squared_error(points(x), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
+    as_cells = uniform_squared_error(Cells(x, x.copy(), np.ones_like(x)), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
     expected = np.sum((x - fake_quantize(x, scale, 0, -8, 7)) ** 2)
     assert ours == pytest.approx(expected, rel=1e-9, abs=1e-20)
     assert as_cells == pytest.approx(expected, rel=1e-9, abs=1e-20)
@@ -55,7 +58,7 @@ def test_points_equal_fake_quantize(values, scale):
 
 def test_a_sliver_across_a_tie_has_the_error_of_the_tie():
     for width in (1e-3, 1e-7, 1e-12):
-        error = squared_error(cell(0.5 - width, 0.5 + width), *(np.array([[v]]) for v in (1.0, -8, 7)))[0, 0]
+        error = uniform_squared_error(cell(0.5 - width, 0.5 + width), *(np.array([[v]]) for v in (1.0, -8, 7)))[0, 0]
         assert error == pytest.approx(0.25, abs=2 * width + 1e-4)
 
 
@@ -64,19 +67,19 @@ def test_many_rows_candidates_and_blocks_are_independent():
     low = np.sort(rng.uniform(0, 5, (7, 1999)), axis=1)
     cells = Cells(low, low + rng.uniform(0, 0.1, low.shape), rng.uniform(0, 2, low.shape))
     scale, lowest = rng.uniform(0.01, 1, (7, 23)), rng.integers(-9, 0, (7, 23))
-    together = squared_error(cells, scale, lowest, lowest + 15)
+    together = uniform_squared_error(cells, scale, lowest, lowest + 15)
     for row, candidate in [(0, 0), (3, 11), (6, 22)]:
         at = (slice(row, row + 1), slice(candidate, candidate + 1))
-        alone = squared_error(Cells(*(part[row : row + 1] for part in cells)), scale[at], lowest[at], lowest[at] + 15)
+        alone = uniform_squared_error(Cells(*(part[row : row + 1] for part in cells)), scale[at], lowest[at], lowest[at] + 15)
         assert together[at] == pytest.approx(alone, rel=1e-12)
     many = np.abs(rng.normal(size=(1, 50_000)))
-    assert squared_error(points(many), np.ones((1, 1)), np.full((1, 1), -8), np.full((1, 1), 7))[0, 0] == pytest.approx(
+    assert uniform_squared_error(points(many), np.ones((1, 1)), np.full((1, 1), -8), np.full((1, 1), 7))[0, 0] == pytest.approx(
         np.sum((many - np.clip(np.rint(many), -8, 7)) ** 2)
     )
 
 
 def test_huge_outliers_stay_finite_and_exact():
-    error = squared_error(
+    error = uniform_squared_error(
         points(np.array([[1e30, 0.0]])), np.full((1, 1), 1e-38), np.full((1, 1), -8), np.full((1, 1), 7)
     )
     assert error[0, 0] == pytest.approx(1e60)
@@ -86,7 +89,7 @@ def test_mean_error_of_a_histogram_is_that_of_its_values():
     x = np.random.default_rng(0).normal(size=300_000).astype(np.float32)
     cells = sparse(count(x)).cells(float(x.min()), float(x.max()))
     for scale in (0.05, 0.3, 1.0):
-        ours = squared_error(cells, np.array([[scale]]), np.array([[-8]]), np.array([[7]]))[0, 0]
+        ours = uniform_squared_error(cells, np.array([[scale]]), np.array([[-8]]), np.array([[7]]))[0, 0]
         assert ours == pytest.approx(np.sum((x - fake_quantize(x, np.float32(scale), 0, -8, 7)) ** 2.0), rel=5e-3)
 
 

@@ -1,0 +1,112 @@
+"""The pictures of the layers page, of which only the one looked at is made."""
+
+import streamlit as st
+
+from qdash.charts import heatmap
+from qdash.charts.depth import depth_figure, depth_frame
+from qdash.charts.quantities import QUANTITIES
+from qdash.charts.ranking import ranking_figure
+from qdash.charts.ranking_overview import overview_figure
+from qdash.charts.ranking_title import ranking_title
+from qdash.charts.size_sensitivity import SIZES, size_figure, size_frame
+from qdash.results.diagnosis import concentration
+from qdash.results.text import plural, shortened
+from qdash.ui import state
+from qdash.ui.chart import show_chart
+from qdash.ui.layers_controls import View, run_quantity
+from qdash.ui.words import help_text
+
+NAMED = 3
+VIEWS = ("Ranking", "Heatmap", "Size", "Depth")
+
+
+def answer(view: View) -> str:
+    """The page's question answered in one sentence with numbers."""
+    rows = state.rows(view.sweep)
+    found = concentration(rows)
+    samples = plural(max((row["samples"] for row in rows), default=0), "sample")
+    if found is None:
+        return f"{ranking_title(view.frame(), view.by, _whole(view))}."
+    worst, measured = found
+    names = ", ".join(shortened(name) for name in worst[:NAMED]) + (" and others" if len(worst) > NAMED else "")
+    does = "does" if len(worst) == 1 else "do"
+    return f"{len(worst)} of {plural(measured, 'layer')} {does} 80 % of the damage: {names} ({samples})."
+
+
+def show_pictures(view: View) -> None:
+    """Tabs; a hidden one is not computed."""
+    tabs = st.tabs(list(VIEWS), on_change="rerun", key="view", bind="query-params")
+    for tab, show in zip(tabs, (_ranking, _heatmap, _size, _depth), strict=True):
+        if tab.open:
+            with tab:
+                show(view)
+
+
+def _ranking(view: View) -> None:
+    frame, selected = view.frame(), view.shown
+    show_chart(ranking_figure(frame, view.by, selected=selected, whole=_whole(view)), "layers_ranking", select=True)
+    if not frame["shown"].all():
+        show_chart(overview_figure(frame, view.by, selected=selected), "layers_overview", select=True)
+    st.caption("Bars are 95 % intervals. Click a mark to see its layer.", help=help_text("interval"))
+
+
+def _heatmap(view: View) -> None:
+    many = len(view.sweep.spec.settings()) > 1
+    names = [row["layer"] for row in view.rows]
+    if not many:
+        frame = heatmap.kinds_frame(view.rows, by_network=view.by_network)
+        title = heatmap.kinds_title(frame)
+    else:
+        by = run_quantity(view.sweep, _heatmap_key(view))
+        rows = [row for row in state.result(view.sweep.run.id)["layers"] if row["layer"] in set(names)]
+        frame = heatmap.settings_frame(rows, by, by_network=view.by_network)
+        title = heatmap.settings_title(frame, by.title)
+    show_chart(heatmap.heatmap_figure(frame, title, selected=view.shown), "layers_heatmap", select=True)
+    st.caption("SQNR in dB: a brighter cell is more damage. Exact for the samples so far.", help=help_text("sqnr_db"))
+
+
+def _heatmap_key(view: View) -> str:
+    keys = ("model_output_sqnr_db", "layer_output_sqnr_db", "weight_sqnr_db", "input_sqnr_db")
+    # What leave_one_out says of the model's output is what remains without the layer's error.
+    known = [k for k in keys[1 if view.remaining else 0 :] if any(row[k] is not None for row in view.rows)]
+    return str(
+        st.selectbox(
+            "Colour",
+            known or ["layer_output_sqnr_db"],
+            format_func=lambda key: QUANTITIES[key].title,
+            key="colour",
+            bind="query-params",
+            width=250,
+        )
+    )
+
+
+def _size(view: View) -> None:
+    size = st.segmented_control(
+        "Size",
+        list(SIZES),
+        default="params",
+        required=True,
+        format_func=SIZES.__getitem__,
+        key="size",
+        bind="query-params",
+    )
+    frame = size_frame(view.frame(), view.sweep.facts, state.selected_setting(view.sweep))
+    show_chart(size_figure(frame, view.by, size=size or "params", selected=view.shown), "layers_size", select=True)
+    st.caption("Small and sensitive layers are cheap to keep in FP32. Sizes are exact.", help=help_text("size_mb"))
+
+
+def _depth(view: View) -> None:
+    frame = depth_frame(view.rows)
+    show_chart(depth_figure(frame, selected=view.shown), "layers_depth", select=True)
+    st.caption(
+        "Grey: the layer's own error with FP32 input. Blue: the error that has piled up with every layer quantized.",
+        help=help_text("cumulative_sqnr_db"),
+    )
+
+
+def _whole(view: View) -> float | None:
+    """The ranked quantity with every layer quantized."""
+    key = {"model_output_kl": "kl", "model_output_sqnr_db": "sqnr_db", "metric_delta": "delta"}.get(view.by.key)
+    value = None if key is None else state.answer(view.sweep)["all_quantized"][key]
+    return None if value is None else float(value)

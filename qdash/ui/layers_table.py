@@ -1,0 +1,88 @@
+"""All numbers of all layers as a table, and as CSV."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from qdash.charts.layer_types import layer_types
+from qdash.ui import state
+from qdash.ui.layers_controls import View
+from qdash.ui.words import help_text
+
+NUMBERS = {
+    "model_output_kl": ("Model-output KL, nats", "%.3g"),
+    "model_output_sqnr_db": ("Model-output SQNR, dB", "%.1f"),
+    "metric_delta": ("Metric change", "%+.2f"),
+    "metric_delta_low": ("from", "%+.2f"),
+    "metric_delta_high": ("to", "%+.2f"),
+    "flipped": ("Flipped", "percent"),
+    "layer_output_sqnr_db": ("Layer-output SQNR, dB", "%.1f"),
+    "weight_sqnr_db": ("Weight SQNR, dB", "%.1f"),
+    "input_sqnr_db": ("Input SQNR, dB", "%.1f"),
+    "cumulative_sqnr_db": ("Cumulative SQNR, dB", "%.1f"),
+    "params": ("Parameters", "localized"),
+    "macs": ("MACs per sample", "localized"),
+    "samples": ("Samples", "localized"),
+}
+
+
+def show_table(view: View) -> None:
+    """Below the pictures: one row per layer; a selected row selects its layer."""
+    st.subheader("All numbers")
+    frame = table_frame(view.rows, layer_types(view.sweep.facts))
+    st.dataframe(
+        frame,
+        column_config=_columns(view.sweep.facts["metric"]),
+        hide_index=True,
+        height=min(420, 40 + 35 * max(1, len(frame))),
+        on_select=lambda: _picked(frame),
+        selection_mode="single-row",
+        key="layers_table",
+    )
+    st.download_button(
+        "Download as CSV",
+        lambda: csv_text(state.result(view.sweep.run.id)["layers"]),
+        file_name=f"qdash-{view.sweep.run.id}-layers.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        help="Every layer under every setting, every number with its interval.",
+    )
+
+
+def table_frame(rows: list[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame:
+    """layer, type, status and the columns of NUMBERS that any row has."""
+    present = [key for key in NUMBERS if any(row[key] is not None for row in rows)]
+    entries = [
+        {"layer": row["layer"], "type": types[row["layer"]], "status": row["status"]} | {k: row[k] for k in present}
+        for row in rows
+    ]
+    return pd.DataFrame(entries, columns=["layer", "type", "status", *present])
+
+
+def csv_text(rows: list[dict[str, Any]]) -> str:
+    """All rows with a column for each part of the setting."""
+    flat = [{k: v for k, v in row.items() if k != "settings"} | row["settings"] for row in rows]
+    return str(pd.DataFrame(flat).to_csv(index=False))
+
+
+def _picked(frame: pd.DataFrame) -> None:
+    selected = st.session_state["layers_table"]["selection"]["rows"]
+    if selected and selected[0] < len(frame):
+        state.select_layer(str(frame["layer"].iloc[selected[0]]))
+
+
+def _columns(metric: dict[str, Any]) -> dict[str, Any]:
+    unit = metric["difference_unit"]
+    config: dict[str, Any] = {
+        "layer": st.column_config.TextColumn("Layer", pinned=True),
+        "type": st.column_config.TextColumn("Type"),
+        "status": st.column_config.TextColumn("Status"),
+    }
+    for key, (label, format) in NUMBERS.items():
+        if key == "metric_delta":
+            label = f"{metric['name'].replace('_', ' ').capitalize()} change" + (f", {unit}" if unit else "")
+        term = "interval" if key.endswith(("_low", "_high")) else key
+        config[key] = st.column_config.NumberColumn(label, format=format, help=help_text(term))
+    return config
