@@ -22,7 +22,7 @@ def look(run_id: str) -> None:
         st.rerun()
     place = st.container()
     view = controls(sweep)
-    place.subheader(escaped(answer(view)), help=help_text("sensitivity"))
+    place.subheader(escaped(answer(view)), help=help_text("damage"))
     if not sweep.run.final:
         progress.show_progress(sweep.run)
     if not view.rows:

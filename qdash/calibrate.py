@@ -18,7 +18,7 @@ from qdash.layers.base import LayerKind
 from qdash.samples import Batch
 from qdash.trees import tensors
 
-VALUES_PER_BATCH = 1 << 16
+VALUES_PER_BATCH = 1 << 15
 _BINS = 1 << 16
 
 

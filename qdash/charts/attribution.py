@@ -41,7 +41,7 @@ def attribution_figure(frame: pd.DataFrame, part: float | None) -> go.Figure:
         hovertemplate="%{y}: SQNR %{x:.2f} dB at the layer's output<extra></extra>",
     )
     theme.laid_out(figure, title, 190, showlegend=False)
-    figure.update_xaxes(title="SQNR at the layer's output, dB (shorter: more noise)", rangemode="tozero")
+    figure.update_xaxes(title="SQNR, dB (shorter: more noise)", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

@@ -71,8 +71,8 @@ def ranking_figure(
     for name, part in shown.groupby("type", sort=False):
         _add_dots(figure, part, str(name), marks[str(name)], edge)
     _add_special(figure, shown, edge)
-    theme.laid_out(figure, title, 100 + theme.ROW_PX * len(shown), showlegend=len(marks) > 1)
-    figure.update_xaxes(title=quantity.axis, type="log" if log else "linear")
+    theme.laid_out(figure, title, 100 + theme.ROW_PX * max(len(shown), 3), showlegend=len(marks) > 1)
+    figure.update_xaxes(theme.LOG_AXIS if log else {}, title=quantity.axis)
     figure.update_yaxes(
         tickvals=shown.index,
         ticktext=[_label(name, layer == selected) for name, layer in zip(shown["name"], shown["layer"], strict=True)],

@@ -58,7 +58,7 @@ def size_figure(
         )
     theme.laid_out(figure, title, 440, showlegend=len(marks) > 1)
     figure.update_xaxes(title=SIZES[size], type="log")
-    figure.update_yaxes(title=quantity.axis, type="log" if log else "linear")
+    figure.update_yaxes(theme.LOG_AXIS if log else {}, title=quantity.axis)
     _add_labels(figure, drawn, size, log, selected)
     return figure
 

@@ -21,6 +21,8 @@ SCALE = "Cividis_r"
 TYPES = ((BLUE, "circle"), (ORANGE, "diamond"), (GREEN, "square"), (PURPLE, "triangle-up"), (SKY, "cross"))
 OTHER_TYPES = (GREY, "pentagon")
 TITLE_PX, ROW_PX = 34, 20
+LOG_AXIS = {"type": "log", "tickformat": "~g", "dtick": 1}
+"""A tick per decade, written as a number or as 1e-5, not as 10µ."""
 
 
 def type_marks(types: list[str]) -> dict[str, tuple[str, str]]:

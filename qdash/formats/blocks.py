@@ -50,9 +50,10 @@ class BlockFormat(SelfScaledFormat):
 
 
 def largest(blocks: Any) -> Any:
-    """The largest magnitude of each block, (…, 1); NaN and infinity come through."""
+    """The largest magnitude of each block, (…, 1); NaN where a value is NaN or infinite."""
     xp = namespace(blocks)
-    return xp.amax(xp.abs(blocks), axis=-1, keepdims=True)
+    magnitude = xp.amax(xp.abs(blocks), axis=-1, keepdims=True)
+    return xp.where(xp.isfinite(magnitude), magnitude, xp.nan)
 
 
 def _float32(x: Any) -> Any:

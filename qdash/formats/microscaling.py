@@ -25,13 +25,10 @@ class Microscaling(BlockFormat):
         """The element format."""
 
     def round_blocks(self, blocks: Any) -> Any:
-        """Section 6.3: scale 2^(⌊log₂ largest⌋ − emax), elements rounded to nearest even, saturating.
-
-        The scale of a block with NaN or infinity is infinite here, and 0 · ∞ is the NaN that the specification's NaN
-        scale means.
-        """
-        scale = power_of_two_below(largest(blocks)) * 2.0**-self.numbers.max_exponent
-        scale = namespace(blocks).clip(scale, SMALLEST_SCALE, None)
+        """Section 6.3: scale 2^(⌊log₂ largest⌋ − emax), elements rounded to nearest even, saturating."""
+        xp, top = namespace(blocks), largest(blocks)
+        scale = xp.clip(power_of_two_below(top) * 2.0**-self.numbers.max_exponent, SMALLEST_SCALE, None)
+        scale = xp.where(xp.isnan(top), top, scale)
         return self.numbers.round(blocks / scale) * scale
 
 

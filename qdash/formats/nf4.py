@@ -36,16 +36,12 @@ class NormalFloat4(BlockFormat):
         return 4
 
     def round_blocks(self, blocks: Any) -> Any:
-        """The nearest level of value/largest, times largest; half-way between two levels, the lower one.
-
-        A block with NaN or infinity becomes NaN: no level is taken there.
-        """
+        """The nearest level of value/largest, times largest; half-way between two levels, the lower one."""
         xp = namespace(blocks)
-        scale = largest(blocks)
-        scale = xp.where(xp.isfinite(scale), xp.clip(scale, SMALLEST_SCALE, None), xp.nan)
+        scale = xp.clip(largest(blocks), SMALLEST_SCALE, None)
         levels = np.array(LEVELS, np.float32)
         middles = (levels[1:] + levels[:-1]) / 2
         if xp is np:
             return levels[np.searchsorted(middles, blocks / scale)] * scale
         levels, middles = (xp.from_numpy(part).to(blocks.device) for part in (levels, middles))
-        return levels[xp.bucketize(blocks / scale, middles)] * scale
+        return levels[xp.bucketize((blocks / scale).contiguous(), middles)] * scale

@@ -15,7 +15,7 @@ SMALLEST_BLOCK_SCALE = 2.0**E4M3FN.min_exponent  # as torchao: no subnormal bloc
 class Nvfp4(BlockFormat):
     """NVFP4: 4-bit floats (e2m1) in blocks of 16 along the input axis, each block with an e4m3 scale.
 
-    4.5 bits per value. The block scales are themselves scaled by one FP32 number a tensor: largest magnitude / (448 · 6).
+    4.5 bits per value. The block scales are themselves scaled by one FP32 number a tensor, largest magnitude / (448·6).
     Inputs take it over each sample as it comes, so that the batch has no part in it (runtimes calibrate it ahead). A
     block more than 28,672 times smaller than the largest value loses precision. As torchao's NVFP4Tensor.
     """

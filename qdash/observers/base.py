@@ -9,6 +9,7 @@ from qdash.formats.base import ScaledFormat
 from qdash.quant.statistics import Statistics
 from qdash.registry import Member, Registry
 
+Range = tuple[np.ndarray, np.ndarray]  # (low, high)
 REGISTRY: "Registry[Observer]" = Registry("observers")
 
 
@@ -23,7 +24,7 @@ class Observer(Member):
     needs_distribution: ClassVar[bool] = False
 
     @abstractmethod
-    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:
         """(low, high), float64 arrays of shape (rows,); `low <= 0 <= high`.
 
         For `symmetric`, low = −high; low = 0 where the format has no negative numbers and the data have none either.
@@ -42,7 +43,9 @@ def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> t
     return np.clip(low, floor, 0.0), np.clip(high, 0.0, ceiling)
 
 
-def symmetric_range(magnitude: np.ndarray, statistics: Statistics, format: ScaledFormat) -> tuple[np.ndarray, np.ndarray]:
+def symmetric_range(
+    magnitude: np.ndarray, statistics: Statistics, format: ScaledFormat
+) -> tuple[np.ndarray, np.ndarray]:
     """−magnitude … magnitude, held within the largest magnitude seen; see `Observer.clipping_range` for low = 0."""
     magnitude = np.minimum(magnitude, largest_magnitude(statistics))
     return np.where(mirrored(statistics, format), -magnitude, 0.0), magnitude

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from qdash.formats.base import ScaledFormat
-from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
+from qdash.observers.base import REGISTRY, Observer, Range, affine_range, largest_magnitude, symmetric_range
 from qdash.quant.cells import Cells, linear_histogram, magnitudes
 from qdash.quant.statistics import Statistics
 
@@ -30,9 +30,7 @@ class Entropy(Observer):
 
     needs_distribution: ClassVar[bool] = True
 
-    def clipping_range(
-        self, statistics: Statistics, format: ScaledFormat, scheme: str
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:
         """One threshold per row; a row without values keeps its exact range."""
         shares = format.level_edges(scheme, statistics.one_sided)
         threshold = thresholds(statistics.cells, largest_magnitude(statistics), shares)

@@ -1,9 +1,7 @@
 """The whole range that was seen."""
 
-import numpy as np
-
 from qdash.formats.base import ScaledFormat
-from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, symmetric_range
+from qdash.observers.base import REGISTRY, Observer, Range, affine_range, largest_magnitude, symmetric_range
 from qdash.quant.statistics import Statistics
 
 
@@ -11,7 +9,7 @@ from qdash.quant.statistics import Statistics
 class MinMax(Observer):
     """The running minimum and maximum: nothing is clipped, so a single outlier makes every step larger."""
 
-    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:
         """[minimum, maximum], widened to zero."""
         if scheme == "symmetric":
             return symmetric_range(largest_magnitude(statistics), statistics, format)

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from qdash.formats.base import ScaledFormat
-from qdash.observers.base import REGISTRY, Observer, affine_range, symmetric_range
+from qdash.observers.base import REGISTRY, Observer, Range, affine_range, symmetric_range
 from qdash.quant.statistics import Statistics
 
 
@@ -18,7 +18,7 @@ class MovingAverage(Observer):
 
     averaging_constant: float = Field(0.01, gt=0, le=1, description="weight of each new batch; torch.ao's default")
 
-    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:
         """average ← average + constant · (batch − average), for both ends."""
         weights = self._weights(len(statistics.batch_minimum))
         low, high = weights @ statistics.batch_minimum, weights @ statistics.batch_maximum

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from qdash.formats.base import ScaledFormat
-from qdash.observers.base import REGISTRY, Observer, affine_range, largest_magnitude, mirrored
+from qdash.observers.base import REGISTRY, Observer, Range, affine_range, largest_magnitude, mirrored
 from qdash.quant.cells import Cells, magnitudes
 from qdash.quant.coarse import coarsened
 from qdash.quant.statistics import Statistics
@@ -32,7 +32,7 @@ class MeanSquaredError(Observer):
 
     needs_distribution: ClassVar[bool] = True
 
-    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:
         """A coarse grid over both ends, then ever finer steps; never worse than the whole range."""
         ends = _ends(statistics, scheme)
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from qdash.formats.base import ScaledFormat
-from qdash.observers.base import REGISTRY, Observer, affine_range, symmetric_range
+from qdash.observers.base import REGISTRY, Observer, Range, affine_range, symmetric_range
 from qdash.quant.cells import magnitudes, quantile
 from qdash.quant.statistics import Statistics
 
@@ -24,7 +24,7 @@ class Percentile(Observer):
     examples: ClassVar[tuple[str, ...]] = ("percentile", "percentile:percentile=99.9")
     percentile: float = Field(99.99, gt=0, le=100, description="share of the values that is kept, in %")
 
-    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:
         """Quantiles of the distribution; a row without values keeps its exact range."""
         if scheme == "symmetric":
             magnitude = quantile(magnitudes(statistics.cells), self.percentile / 100)

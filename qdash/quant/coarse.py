@@ -25,9 +25,9 @@ def coarsened(cells: Cells, mantissa_bits: int, octaves: int) -> Cells:
     for row in range(0, len(unit), many):
         part = Cells(*(values[row : row + many] for values in cells))
         mass[row : row + many] = _counted(part, unit[row : row + many, None], mantissa_bits, octaves, zero, count)
-    low = np.concatenate([-below[1:][::-1], [0.0], above[:-1]])
-    high = np.concatenate([-below[:-1][::-1], [0.0], above[1:]])
-    return Cells(*((unit[:, None] * edge).astype(np.float32) for edge in (low, high)), mass)
+    low = unit[:, None] * np.concatenate([-below[1:][::-1], [0.0], above[:-1]])
+    high = unit[:, None] * np.concatenate([-below[:-1][::-1], [0.0], above[1:]])
+    return Cells(low.astype(np.float32), high.astype(np.float32), mass)
 
 
 def _counted(cells: Cells, unit: np.ndarray, mantissa_bits: int, octaves: int, zero: int, count: int) -> np.ndarray:
@@ -41,8 +41,8 @@ def _counted(cells: Cells, unit: np.ndarray, mantissa_bits: int, octaves: int, z
         np.negative(key, out=key, where=middle < 0)
     key += np.arange(zero, zero + len(key) * count, count, dtype=np.int32)[:, None]
     if cells.alike:
-        counted = np.bincount(key.ravel(), minlength=len(key) * count).reshape(-1, count)
-        return counted * cells.mass[:, :1]
+        equal: np.ndarray = np.bincount(key.ravel(), minlength=len(key) * count).reshape(-1, count)
+        return equal * cells.mass[:, :1]
     return np.bincount(key.ravel(), cells.mass.ravel(), len(key) * count).reshape(-1, count)
 
 

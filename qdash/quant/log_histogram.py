@@ -37,7 +37,7 @@ class LogHistogram(NamedTuple):
         low, high = (np.clip(edge, minimum, maximum) for edge in bin_edges(self.bins))
         mass, points = self.counts.astype(np.float64), []
         for extreme in dict.fromkeys((minimum, maximum)):
-            held = (self.bins == bin_indices(np.float64(extreme))) & (mass > 0) & (low < high)
+            held = (self.bins == bin_indices(np.array(extreme))) & (mass > 0) & (low < high)
             mass[held] -= 1
             points += [extreme] * int(held.sum())
         low, high, mass = (np.append(x, p) for x, p in ((low, points), (high, points), (mass, np.ones(len(points)))))

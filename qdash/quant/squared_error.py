@@ -47,8 +47,9 @@ def squared_error(cells: Cells, scale: np.ndarray, round_: Callable[[np.ndarray]
 
     def cell_errors(low: np.ndarray, high: np.ndarray, rows: slice, candidates: slice) -> np.ndarray:
         middle, node = (low + high) / 2, _GAUSS * (high - low)
-        ends = (distance(x, rows, candidates) for x in (middle - node, middle + node))
-        return sum(np.square(d) for d in ends) / 2  # type: ignore[return-value]
+        first, second = (np.square(distance(x, rows, candidates)) for x in (middle - node, middle + node))
+        mean: np.ndarray = (first + second) / 2
+        return mean
 
     return _sums(cells, scale, distance, cell_errors)
 

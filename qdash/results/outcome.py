@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def _metric(found: np.ndarray, fp32: np.ndarray, metric: Mapping[str, Any], seed
     factor = metric["factor"]
     if metric["binary"] and set(np.unique(found)) | set(np.unique(fp32)) <= {0.0, 1.0}:
         gained, lost = int((difference > 0).sum()), int((difference < 0).sum())
-        low, high = (float(bound) for bound in tango_interval(gained, lost, len(found)))
+        low, high = _tango(gained, lost, len(found))
         if len(found) < FEWEST_SAMPLES:
             low = high = math.nan
     else:
@@ -111,6 +112,13 @@ def _mse(sums: Mapping[str, float], baseline: Mapping[str, float]) -> float | No
     if not baseline.get("count"):
         return None
     return sums["noise"] / (sums["samples"] * baseline["count"] / baseline["samples"])
+
+
+@lru_cache(maxsize=1 << 14)
+def _tango(gained: int, lost: int, samples: int) -> tuple[float, float]:
+    """Layers share few counts, and a live page asks for all of them every second."""
+    low, high = (float(bound) for bound in tango_interval(gained, lost, samples))
+    return low, high
 
 
 def _cosine(dot: float, signal: float, energy: float) -> float | None:

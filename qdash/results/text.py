@@ -137,15 +137,23 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 
 
 def shortened(name: str, width: int = 28) -> str:
-    """At most `width` characters; the middle goes, as the ends tell layers apart.
+    """At most `width` characters; what is between goes first, numbers and the end stay, as they tell layers apart.
 
-    >>> shortened("encoder.layer.11.attention.output.dense", 20)
-    'encoder.l…tput.dense'
+    >>> shortened("encoder.layer.11.attention.output.dense", 26)
+    'e.l.11.a.output.dense'
+    >>> shortened("a_function_with_quite_a_long_name", 20)
+    'a_functio…_long_name'
     """
-    if len(name) <= width:
-        return name
+    *path, last = name.split(".")
+    for position, part in enumerate(path):
+        if len(".".join([*path, last])) <= width:
+            break
+        path[position] = part if part.isdigit() else part[:1]
+    short = ".".join([*path, last])
+    if len(short) <= width:
+        return short
     end = width // 2
-    return f"{name[: width - 1 - end]}…{name[-end:]}"
+    return f"{short[: width - 1 - end]}…{short[-end:]}"
 
 
 def _with_unit(value: float | None, digits: str, unit: str) -> str:

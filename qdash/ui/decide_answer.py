@@ -10,7 +10,7 @@ from qdash.answers import create_measure_run, finer_sets, missing_sets, recommen
 from qdash.charts.frontier import frontier_figure, frontier_frame
 from qdash.history import Sweep
 from qdash.jobs import client
-from qdash.results.frontier import NOT_MET, SHOWN, Limits
+from qdash.results.frontier import Limits
 from qdash.results.sentence import certainty_sentence, verdict_sentence
 from qdash.results.text import count
 from qdash.ui import progress, state
@@ -103,9 +103,9 @@ def show_curve(sweep: Sweep, found: Json, limits: Limits, yours: Sequence[str]) 
         )
         show_chart(figure, "decide_frontier")
         st.caption(
-            f"Measured: every mark is a mixed model run on {_samples(found)} evaluation samples, with the 95 % interval "
-            "of its difference from FP32. The sets were ranked and are judged on the same samples, which flatters them "
-            "a little.",
+            f"Measured: every mark is a mixed model, run on {_samples(found)} evaluation samples, with the 95 % "
+            "interval of its difference from FP32. Sets are ranked, chosen and measured on the same samples, which "
+            "flatters the chosen one a little.",
             help=help_text("frontier"),
         )
     _offer_measuring(sweep, limits)

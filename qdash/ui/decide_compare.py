@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from qdash.history import Sweep
-from qdash.results.text import count, interval, megabytes, metric_value, plural, points
+from qdash.results.text import count, interval, megabytes, metric_value, points
 from qdash.ui import state
 from qdash.ui.decide_answer import Json
 from qdash.ui.decide_set import measured_point
@@ -29,11 +29,11 @@ class Card(NamedTuple):
 def show_comparison(sweep: Sweep, found: Json, yours: Sequence[str]) -> None:
     """A card per model, with interval, size and samples."""
     metric = sweep.facts["metric"]
-    name = metric["name"].replace("_", " ")
+    st.subheader(f"Measured {metric['name'].replace('_', ' ')}", help=help_text("measured"))
     with st.container(horizontal=True, key="comparison"):
         for card in cards(state.answer(sweep), found, yours, measured_point(sweep, yours)):
             with st.container(border=True, width=250):
-                st.metric(f"{card.label}: {name}", _value(card, metric), help=help_text(card.term))
+                st.metric(card.label, _value(card, metric), help=help_text(card.term))
                 st.caption(_details(card, metric))
 
 
@@ -54,9 +54,9 @@ def cards(answer: Json, found: Json, yours: Sequence[str], point: Json | None) -
         )
     )
     if chosen is not None and chosen["k"]:
-        result.append(_of_point(f"Recommended, {plural(chosen['k'], 'layer')} in FP32", chosen))
+        result.append(_of_point(f"Recommended: {chosen['k']} in FP32", chosen))
     if set(yours) != set(found["keep_fp32"]):
-        label = f"Your set, {plural(len(yours), 'layer')} in FP32"
+        label = f"Your set: {len(yours)} in FP32"
         result.append(_of_point(label, point) if point else Card(label, "keep_fp32", *(None,) * 5, samples=0))
     return result
 

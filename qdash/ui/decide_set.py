@@ -20,7 +20,7 @@ from qdash.ui.layers_controls import named, run_quantity
 from qdash.ui.start import attempted
 from qdash.ui.words import help_text
 
-FILTER_ABOVE, VERSION = 20, "pins_version"
+FILTER_ABOVE, VERSION = 40, "pins_version"
 
 
 def own_set(layers: Sequence[str], recommended: Collection[str], pins: Mapping[str, bool]) -> list[str]:
@@ -74,7 +74,7 @@ def set_frame(
     kept: Collection[str],
     recommended: Collection[str],
 ) -> pd.DataFrame:
-    """keep, layer, type, value (of `key`), cost_mb (of keeping it), why ("recommended" or nothing); one row per layer."""
+    """keep, layer, value (of `key`), cost_mb (of keeping it), recommended, type; one row per layer."""
     types = layer_types(facts)
     return pd.DataFrame(
         {
@@ -106,7 +106,8 @@ def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str
     names = [row["layer"] for row in rows]
     by = run_quantity(sweep, state.answer(sweep)["ranked_by"])
     # The name changes with the list, so that edits, which are kept by position, never meet another layer.
-    key = f"pins_{sweep.run.id}_{state.selected_setting(sweep).key}_{hash(tuple(names))}_{st.session_state.get(VERSION, 0)}"
+    listed = hash((sweep.run.id, state.selected_setting(sweep).key, *names))
+    key = f"pins_{listed}_{st.session_state.get(VERSION, 0)}"
     st.data_editor(
         set_frame(rows, sweep.facts, by.key, _costs(sweep), yours, found["keep_fp32"]),
         column_config={

@@ -19,7 +19,7 @@ ICON = Path(__file__).with_name("icon.png")
 SHOWN_RUNS = 50
 POLL_S = 3.0
 # The answer has to be above the fold of a laptop; the toolbar needs less room than is kept for it.
-CLOSER = "<style>[data-testid=stMainBlockContainer] {padding-top: 3rem; padding-bottom: 3rem}</style>"
+CLOSER = "<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}</style>"
 SECTIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Answer": (
         ("overview", "Overview", ":material/home:"),

@@ -41,7 +41,7 @@ def show_layer(sweep: Sweep, rows: list[dict[str, Any]], layer: str) -> None:
     st.markdown(escaped(" ".join(diagnosis(row, others, summary, setting))))
     _show_facts(sweep, setting, layer, row)
     part = st.segmented_control(
-        "Look at", _parts(row, summary), default=_parts(row, summary)[0], key="layer_part", label_visibility="collapsed"
+        "Look at", _parts(row, summary), default=_parts(row, summary)[0], key="part", bind="query-params", label_visibility="collapsed"
     )
     if part == "Noise" or part is None:
         show_chart(attribution_figure(attribution_frame(row), weights_share(row)), "layer_attribution")
@@ -93,7 +93,7 @@ def _show_facts(sweep: Sweep, setting: Setting, layer: str, row: dict[str, Any])
     low, high = row["metric_delta_low"], row["metric_delta_high"]
     st.markdown(
         f"Model output: KL **{nats(row['model_output_kl'])}**, SQNR **{decibels(row['model_output_sqnr_db'])}**, "
-        f"{sweep.facts['metric']['name'].replace('_', ' ')} **{points(row['metric_delta'], unit)}** "
+        f"{sweep.facts['metric']['name'].replace('_', ' ')} change **{points(row['metric_delta'], unit)}** "
         f"(95 % interval {interval(low, high, lambda value: points(value, unit))})  \n"
         f"Own output **{decibels(row['layer_output_sqnr_db'])}**, weights **{decibels(row['weight_sqnr_db'])}**, "
         f"input **{decibels(row['input_sqnr_db'])}**; {plural(row['samples'], 'sample')}",

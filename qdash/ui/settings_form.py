@@ -49,6 +49,7 @@ def _more(start: Mapping[str, Any], quantizes_inputs: bool) -> dict[str, Any]:
         values: dict[str, Any] = {"method": one_of("method", "methods", "Method", start["method"])}
         values["layers"] = optional_text("layers", "Layers", start["layers"]) or "*"
         values["weight_scheme"] = _scheme("weight_scheme", "Weight scheme", start)
+        values |= {field: any_of(field, _label(field), start[field]) for field in _others()}
     with middle:
         values["samples"] = optional_number("samples", "Evaluation samples", start["samples"], "all")
         values["calibration_samples"] = optional_number(
@@ -64,7 +65,6 @@ def _more(start: Mapping[str, Any], quantizes_inputs: bool) -> dict[str, Any]:
         if quantizes_inputs:
             values["activation_scheme"] = _scheme("activation_scheme", "Input scheme", start)
             values["activation_granularity"] = _input_granularity(start["activation_granularity"])
-        values |= {field: any_of(field, _label(field), start[field]) for field in _others()}
     return values
 
 

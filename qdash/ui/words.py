@@ -7,6 +7,8 @@ from qdash.registry import family
 GLOSSARY = {
     "sensitivity": "How much the model's output changes when this layer is quantized. Ranked by the model-output KL "
     "where outputs are class scores, else by the model-output SQNR; worst first.",
+    "damage": "What layers quantized one at a time do to the model's output, added up: mean KL over samples, or noise "
+    "energy where outputs are not class scores. The shares are an estimate: errors are taken to add.",
     "sqnr_db": r"Signal-to-quantization-noise ratio: $10\log_{10}(\sum x^2 / \sum (x-\tilde x)^2)$ in dB, sums over "
     "all samples. Higher is better; about 6 dB per bit. ∞ dB means no error at all.",
     "model_output_sqnr_db": r"SQNR of the model's output: $10\log_{10}(\sum y^2 / \sum (y-\tilde y)^2)$ in dB, FP32 "

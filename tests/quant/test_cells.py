@@ -12,8 +12,9 @@ from qdash.quant.affine import fake_quantize
 from qdash.quant.cells import Cells, linear_histogram, magnitudes, quantile
 from qdash.quant.coarse import coarsened
 from qdash.quant.log_histogram import count, sparse
+from qdash.quant.minifloat import E4M3FN
 from qdash.quant.squared_error import squared_error as rounded_squared_error
-from qdash.quant.squared_error import uniform_squared_error
+from qdash.quant.squared_error import uniform_squared_error as squared_error
 
 few = settings(max_examples=50, deadline=None)
 
@@ -41,7 +42,7 @@ def test_one_cell_equals_numeric_integration(a, width, scale, low, high):
     kinks = (grid[1:] + grid[:-1]) / 2
     inner = [a, *kinks[(kinks > a) & (kinks < b)], b]
     expected = sum(quad(lambda x: float(np.min((x - grid) ** 2)), left, right)[0] for left, right in pairwise(inner))
-    ours = uniform_squared_error(cell(a, b, 3.0), *(np.array([[v]]) for v in (scale, low, high)))[0, 0]
+    ours = squared_error(cell(a, b, 3.0), *(np.array([[v]]) for v in (scale, low, high)))[0, 0]
     assert ours == pytest.approx(3 * expected / width, rel=1e-6, abs=1e-12)
 
 
@@ -49,8 +50,8 @@ def test_one_cell_equals_numeric_integration(a, width, scale, low, high):
 @given(st.lists(edge, min_size=1, max_size=30), st.floats(0.05, 5))
 def test_points_equal_fake_quantize(values, scale):
     x = np.array([values])
-    ours = uniform_squared_error(points(x), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
-    as_cells = uniform_squared_error(Cells(x, x.copy(), np.ones_like(x)), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
+    ours = squared_error(points(x), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
+    as_cells = squared_error(Cells(x, x.copy(), np.ones_like(x)), *(np.array([[v]]) for v in (scale, -8, 7)))[0, 0]
     expected = np.sum((x - fake_quantize(x, scale, 0, -8, 7)) ** 2)
     assert ours == pytest.approx(expected, rel=1e-9, abs=1e-20)
     assert as_cells == pytest.approx(expected, rel=1e-9, abs=1e-20)
@@ -58,7 +59,7 @@ def test_points_equal_fake_quantize(values, scale):
 
 def test_a_sliver_across_a_tie_has_the_error_of_the_tie():
     for width in (1e-3, 1e-7, 1e-12):
-        error = uniform_squared_error(cell(0.5 - width, 0.5 + width), *(np.array([[v]]) for v in (1.0, -8, 7)))[0, 0]
+        error = squared_error(cell(0.5 - width, 0.5 + width), *(np.array([[v]]) for v in (1.0, -8, 7)))[0, 0]
         assert error == pytest.approx(0.25, abs=2 * width + 1e-4)
 
 
@@ -67,19 +68,19 @@ def test_many_rows_candidates_and_blocks_are_independent():
     low = np.sort(rng.uniform(0, 5, (7, 1999)), axis=1)
     cells = Cells(low, low + rng.uniform(0, 0.1, low.shape), rng.uniform(0, 2, low.shape))
     scale, lowest = rng.uniform(0.01, 1, (7, 23)), rng.integers(-9, 0, (7, 23))
-    together = uniform_squared_error(cells, scale, lowest, lowest + 15)
+    together = squared_error(cells, scale, lowest, lowest + 15)
     for row, candidate in [(0, 0), (3, 11), (6, 22)]:
         at = (slice(row, row + 1), slice(candidate, candidate + 1))
-        alone = uniform_squared_error(Cells(*(part[row : row + 1] for part in cells)), scale[at], lowest[at], lowest[at] + 15)
+        alone = squared_error(Cells(*(part[row : row + 1] for part in cells)), scale[at], lowest[at], lowest[at] + 15)
         assert together[at] == pytest.approx(alone, rel=1e-12)
     many = np.abs(rng.normal(size=(1, 50_000)))
-    assert uniform_squared_error(points(many), np.ones((1, 1)), np.full((1, 1), -8), np.full((1, 1), 7))[0, 0] == pytest.approx(
+    assert squared_error(points(many), np.ones((1, 1)), np.full((1, 1), -8), np.full((1, 1), 7))[0, 0] == pytest.approx(
         np.sum((many - np.clip(np.rint(many), -8, 7)) ** 2)
     )
 
 
 def test_huge_outliers_stay_finite_and_exact():
-    error = uniform_squared_error(
+    error = squared_error(
         points(np.array([[1e30, 0.0]])), np.full((1, 1), 1e-38), np.full((1, 1), -8), np.full((1, 1), 7)
     )
     assert error[0, 0] == pytest.approx(1e60)
@@ -89,7 +90,7 @@ def test_mean_error_of_a_histogram_is_that_of_its_values():
     x = np.random.default_rng(0).normal(size=300_000).astype(np.float32)
     cells = sparse(count(x)).cells(float(x.min()), float(x.max()))
     for scale in (0.05, 0.3, 1.0):
-        ours = uniform_squared_error(cells, np.array([[scale]]), np.array([[-8]]), np.array([[7]]))[0, 0]
+        ours = squared_error(cells, np.array([[scale]]), np.array([[-8]]), np.array([[7]]))[0, 0]
         assert ours == pytest.approx(np.sum((x - fake_quantize(x, np.float32(scale), 0, -8, 7)) ** 2.0), rel=5e-3)
 
 
@@ -132,3 +133,47 @@ def test_coarsening_keeps_mass_and_moments():
     assert (middle**2 * coarse.mass).sum(axis=1) == pytest.approx((x**2).sum(axis=1), rel=5e-3)
     assert np.all((coarse.low >= 0) | (coarse.high <= 0))
     assert np.all(np.diff(coarse.low, axis=1) >= 0)
+
+
+@few
+@given(st.lists(edge, min_size=1, max_size=30), st.floats(0.05, 5))
+def test_any_grid_on_points_equals_rounding_them(values, scale):
+    x = np.array([values])
+    expected = np.sum((x - scale * E4M3FN.round(x / scale)) ** 2)
+    ours = rounded_squared_error(points(x), np.array([[scale]]), E4M3FN.round)[0, 0]
+    assert ours == pytest.approx(expected, rel=1e-9, abs=1e-20)
+
+
+def test_any_grid_on_cells_equals_the_closed_form_of_a_uniform_one():
+    x = np.random.default_rng(0).normal(size=200_000).astype(np.float32)
+    cells = sparse(count(x)).cells(float(x.min()), float(x.max()))
+    for scale in (0.02, 0.3):
+        grid = np.array([[scale]])
+        closed = squared_error(cells, grid, np.array([[-8]]), np.array([[7]]))[0, 0]
+        assert rounded_squared_error(cells, grid, lambda t: np.clip(np.rint(t), -8, 7))[0, 0] == pytest.approx(
+            closed, rel=2e-3
+        )
+
+
+def test_points_of_float32_are_rounded_as_float32():
+    x = np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32)
+    scale = np.full((3, 1), np.float32(0.03))
+    alike = Cells(x, x, np.broadcast_to(np.ones((3, 1)), x.shape))
+    expected = np.sum((x.astype(float) - fake_quantize(x, scale, 0, -127, 127)) ** 2, axis=1)
+    assert alike.alike
+    assert squared_error(alike, scale, 0 * scale - 127, 0 * scale + 127)[:, 0] == pytest.approx(expected, rel=1e-5)
+    assert squared_error(points(x), scale, 0 * scale - 127, 0 * scale + 127)[:, 0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.005, 0.5, 0.9999, 1.0])
+def test_quantile_of_values_that_count_alike_is_numpys_too(fraction):
+    x = np.random.default_rng(0).normal(size=(4, 1001)).astype(np.float32)
+    alike = Cells(x, x, np.broadcast_to(np.ones((4, 1)), x.shape))
+    assert quantile(alike, fraction).tolist() == np.quantile(x, fraction, axis=1, method="inverted_cdf").tolist()
+    nothing = Cells(x, x, np.broadcast_to(np.zeros((4, 1)), x.shape))
+    assert np.isnan(quantile(nothing, fraction)).all()
+
+
+def test_linear_histogram_counts_what_lies_beyond_in_the_last_bin():
+    assert linear_histogram(cell(1.5, 9.0, 5.0), np.array([4.0]), 4).tolist() == [[0, 1 / 3, 2 / 3, 4]]
+    assert linear_histogram(points(np.array([[0.5, 1e30]])), np.array([4.0]), 4).tolist() == [[1, 0, 0, 1]]

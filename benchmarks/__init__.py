@@ -1,0 +1,1 @@
+"""Measurements of qdash beside other tools and against size; not part of the package."""

@@ -1,0 +1,83 @@
+"""The calibration pass: exact extremes, fixed bins, and how far a subsampled range may be from the full one."""
+
+import numpy as np
+import pytest
+import torch
+
+import qdash.calibrate
+from qdash.calibrate import TensorObserver, calibrate
+from qdash.calibration import Calibration
+from qdash.demo.data import digits
+from qdash.demo.networks import build
+from qdash.instrument import Instrument
+from qdash.ranges import clipping_range
+from qdash.samples import Batch
+from qdash.sweep.layers import kinds_of
+
+
+def summary_of(parts, axis=1, seed=0):
+    observer = TensorObserver(axis, seed)
+    for part in parts:
+        observer.update(part)
+    return observer.summary()
+
+
+def test_extremes_are_exact_overall_per_batch_and_per_channel():
+    x = torch.randn(48, 5, 7, 7) * torch.arange(1, 6).view(1, 5, 1, 1)
+    found = summary_of(x.split(16))
+    assert found.minimum == x.min()
+    assert found.maximum == x.max()
+    assert np.array_equal(found.batch_maximum, [part.max().item() for part in x.split(16)])
+    assert np.array_equal(found.channel_minimum, x.amin((0, 2, 3)).double().numpy())
+
+
+def test_small_tensors_are_counted_whole_and_in_any_order():
+    x = torch.randn(60, 3, 4, 4)
+    forward, backward = summary_of(x.split(20)), summary_of(x.flip(0).split(15))
+    assert forward.counts.sum() == x.numel()
+    assert np.array_equal(forward.bins, backward.bins)
+    assert np.array_equal(forward.counts, backward.counts)
+
+
+def test_one_outlier_changes_one_bin():
+    x = torch.randn(1000, 8)
+    y = torch.cat([x, torch.full((1, 8), 1e30)])
+    plain, spoilt = summary_of([x], -1), summary_of([y], -1)
+    assert len(spoilt.bins) == len(plain.bins) + 1
+    assert spoilt.maximum == pytest.approx(1e30)
+
+
+def test_a_calibration_survives_its_file(tmp_path):
+    model = build("digits-resnet")
+    x = torch.from_numpy(digits("calibration")[0][:32])
+    with Instrument(model) as instrument:
+        kinds = kinds_of(instrument.modules)
+        found = calibrate(instrument, kinds, [Batch((x,), {}, None, 32)], seed=0)
+    found.save(tmp_path / "c.npz")
+    again = Calibration.load(tmp_path / "c.npz")
+    assert list(again.layers) == list(found.layers)
+    for layer in found.layers:
+        first, second = found.layers[layer].input, again.layers[layer].input
+        assert first.minimum == second.minimum
+        assert np.array_equal(first.counts, second.counts)
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+@pytest.mark.parametrize("shape", ["gaussian", "rectified", "laplace"])
+@pytest.mark.parametrize(("observer", "tolerance"), [("mse", 0.03), ("percentile", 0.04), ("entropy", 0.16)])
+def test_a_subsampled_range_stays_close_to_the_full_one(observer, tolerance, shape, monkeypatch):
+    """Four batches of a million values each, a thirtieth of which is kept; `docs/definitions.md` states the differences."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(128, 16, 44, 44, generator=generator)
+    if shape == "rectified":
+        x = x.relu()
+    if shape == "laplace":
+        x = x.sign() * -torch.rand(x.shape, generator=generator).clamp_min(1e-9).log()
+
+    def upper_end(values):
+        monkeypatch.setattr(qdash.calibrate, "VALUES_PER_BATCH", values)
+        statistics = summary_of(x.split(32)).statistics()
+        return clipping_range(statistics, observer, "int8", "affine")[1][0]
+
+    sampled, full = upper_end(1 << 15), upper_end(1 << 40)
+    assert abs(sampled / full - 1) <= tolerance
