@@ -54,8 +54,8 @@ class Setting(Frozen):
 
     @property
     def key(self) -> str:
-        """A short stable name, unique among the settings of any run."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """A short stable name; fields at their defaults are left out, so that a new field changes no stored key."""
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:

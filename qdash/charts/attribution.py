@@ -52,7 +52,7 @@ def attribution_title(frame: pd.DataFrame, part: float | None) -> str:
         measured = frame[frame["sqnr_db"].notna()]["part"].tolist()
         if "inputs only" in measured:
             return "Neither weights nor inputs make any noise"
-        return "Only the weights are quantized" if "weights only" in measured else "Not measured yet"
+        return "Only the weights are quantized" if "weights only" in measured else "No errors were measured"
     if part >= 0.5:
         return f"The weights make {share(part)} of this layer's own noise"
     return f"The inputs make {share(1 - part)} of this layer's own noise"

@@ -50,7 +50,7 @@ def channels_figure(frame: pd.DataFrame, what: str) -> go.Figure:
             marker={"symbol": "x", "size": 9, "color": theme.BROKEN},
             hovertemplate="channel %{x}: only zeros<extra></extra>",
         )
-    theme.laid_out(figure, title, 320, showlegend=bool(len(dead)))
+    theme.laid_out(figure, title, 280, showlegend=bool(len(dead)))
     axis = "output channel" if what == "weights" else "input channel"
     figure.update_xaxes(title=axis, showgrid=False)
     figure.update_yaxes(title=f"{what}, minimum to maximum")

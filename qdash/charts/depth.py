@@ -9,10 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
+from qdash.charts.names import short_names
 from qdash.results.text import decibels, shortened
 
 LOCAL, CUMULATIVE = "Layer alone (FP32 input)", "All layers quantized"
-LABELS = 40
+LABELS, NAME_WIDTH = 40, 20
 COLUMNS = ["layer", "name", "order", "local", "cumulative", "samples"]
 
 
@@ -21,9 +22,11 @@ def depth_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
     rows: of one setting.
     """
+    ordered = sorted(rows, key=lambda row: row["order"])
+    names = short_names([row["layer"] for row in ordered], NAME_WIDTH)
     entries = [
-        (row["layer"], shortened(row["layer"], 20), row["order"], *_values(row), row["samples"])
-        for row in sorted(rows, key=lambda row: row["order"])
+        (row["layer"], name, row["order"], *_values(row), row["samples"])
+        for row, name in zip(ordered, names, strict=True)
     ]
     frame = pd.DataFrame(entries, columns=COLUMNS)
     return frame.astype({"local": float, "cumulative": float})

@@ -9,48 +9,45 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
+from qdash.charts.names import short_names
 from qdash.charts.quantities import QUANTITIES, Quantity
 from qdash.results.ranking import default_ranking, ranked
 from qdash.results.text import decibels, plural, shortened
 
 KINDS = ("weight_sqnr_db", "input_sqnr_db", "layer_output_sqnr_db", "model_output_sqnr_db")
 COLUMNS = ["layer", "name", "row", "column", "label", "value", "text", "hover"]
-TEXT_CELLS, CLICK_CELLS, LABELS, NAME_WIDTH = 400, 3000, 45, 24
+TEXT_CELLS, CLICK_CELLS, LABELS, LEVEL_LABELS, NAME_WIDTH = 400, 3000, 45, 4, 24
 
 
 def settings_frame(
-    rows: Sequence[Mapping[str, Any]], quantity: Quantity, *, by_network: bool = False, layers: Sequence[str] = ()
+    rows: Sequence[Mapping[str, Any]], quantity: Quantity, *, by_network: bool = False, settings: Sequence[str] = ()
 ) -> pd.DataFrame:
     """One line per layer and setting, with COLUMNS; row, column: positions, worst layer first (by its worst setting).
 
-    layers: only these, all where empty. value: NaN where it isn't measured or not finite numbers came out.
+    settings: keys in the order of the columns. value: NaN where it isn't measured or no finite number came out.
     """
     labels = setting_labels([row["settings"] for row in rows])
-    places = _places(rows, quantity.key, by_network, layers)
+    columns = {key: column for column, key in enumerate(settings or labels)}
+    places = _places(rows, quantity.key, by_network)
     entries = []
     for row in rows:
-        if row["layer"] in places:
-            label = labels[row["settings"]["key"]]
-            column = list(labels).index(row["settings"]["key"])
-            entries.append(_cell(row, quantity, places[row["layer"]], column, label))
-    return pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
+        key = row["settings"]["key"]
+        entries.append(_cell(row, quantity, places[row["layer"]], columns[key], labels[key]))
+    return _framed(entries)
 
 
-def kinds_frame(
-    rows: Sequence[Mapping[str, Any]], *, by_network: bool = False, layers: Sequence[str] = ()
-) -> pd.DataFrame:
+def kinds_frame(rows: Sequence[Mapping[str, Any]], *, by_network: bool = False) -> pd.DataFrame:
     """The same for one setting: a column for each kind of error that was measured."""
     # What leave_one_out says of the model's output is what remains without the layer's error.
     keys = KINDS[:-1] if any(row["method"] == "leave_one_out" for row in rows) else KINDS
     kinds = [QUANTITIES[key] for key in keys if any(row[key] is not None for row in rows)]
-    places = _places(rows, default_ranking([dict(row) for row in rows]), by_network, layers)
+    places = _places(rows, default_ranking([dict(row) for row in rows]), by_network)
     entries = [
-        _cell(row, kind, places[row["layer"]], column, kind.title.removesuffix(" SQNR"))
+        _cell(row, kind, places[row["layer"]], column, kind.title.removesuffix(" SQNR").replace("-", "<br>"))
         for row in rows
-        if row["layer"] in places
         for column, kind in enumerate(kinds)
     ]
-    return pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
+    return _framed(entries)
 
 
 def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = None) -> go.Figure:
@@ -60,6 +57,9 @@ def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = No
     grid, text = (frame.pivot(index="row", columns="column", values=key) for key in ("value", "text"))
     names = frame.drop_duplicates("row").set_index("row")
     columns = frame.drop_duplicates("column").sort_values("column")["label"].tolist()
+    level = len(columns) <= LEVEL_LABELS
+    if not level:
+        columns = [label.replace("<br>", " · ") for label in columns]
     figure = go.Figure()
     figure.add_heatmap(
         z=np.where(np.isfinite(grid), grid, np.nan),
@@ -74,15 +74,15 @@ def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = No
     if grid.size <= CLICK_CELLS:
         _add_click_targets(figure, frame)
     row_px = theme.ROW_PX if len(grid) <= LABELS else max(1, 700 // len(grid))
-    theme.laid_out(figure, title, 130 + row_px * len(grid))
+    theme.laid_out(figure, title, (130 if level else 230) + row_px * len(grid))
     figure.update_xaxes(tickvals=list(range(len(columns))), ticktext=columns, side="top", showgrid=False)
+    figure.update_xaxes(tickangle=0 if level else -90, tickfont_size=10)
     every = max(1, math.ceil(len(grid) / LABELS))
     figure.update_yaxes(
         tickvals=names.index[::every],
         ticktext=[f"<b>▸ {n.name_}</b>" if n.layer == selected else n.name_ for n in _named(names)][::every],
         autorange="reversed",
         showgrid=False,
-        title="layer",
     )
     for row in names.index[names["layer"] == selected]:
         figure.add_hrect(row - 0.5, row + 0.5, line={"color": theme.CHOSEN, "width": 3})
@@ -118,12 +118,17 @@ def setting_labels(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {key: "<br>".join(words[p].format(setting[p]) for p in parts) for key, setting in by_key.items()}
 
 
-def _places(rows: Sequence[Mapping[str, Any]], key: str, by_network: bool, layers: Sequence[str]) -> dict[str, int]:
-    """The row of each layer that is shown."""
+def _framed(entries: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
+    layers = frame["layer"].drop_duplicates().tolist()
+    frame["name"] = frame["layer"].map(dict(zip(layers, short_names(layers, NAME_WIDTH), strict=True)))
+    return frame
+
+
+def _places(rows: Sequence[Mapping[str, Any]], key: str, by_network: bool) -> dict[str, int]:
+    """The row of each layer."""
     ordered = sorted(rows, key=lambda r: r["order"]) if by_network else ranked([dict(row) for row in rows], key)
-    names = list(dict.fromkeys(row["layer"] for row in ordered))
-    shown = set(layers) or set(names)
-    return {name: place for place, name in enumerate(name for name in names if name in shown)}
+    return {name: place for place, name in enumerate(dict.fromkeys(row["layer"] for row in ordered))}
 
 
 def _cell(row: Mapping[str, Any], kind: Quantity, place: int, column: int, label: str) -> dict[str, Any]:
@@ -132,8 +137,7 @@ def _cell(row: Mapping[str, Any], kind: Quantity, place: int, column: int, label
     text = "NaN" if broken else "" if math.isnan(value) else decibels(value).removesuffix(" dB")
     said = "the output holds NaN or Inf" if broken else f"{kind.title} {kind.written(value)}"
     hover = f"<b>{row['layer']}</b><br>{label.replace('<br>', ', ')}<br>{said}<br>{row['samples']} samples"
-    name = shortened(row["layer"], NAME_WIDTH)
-    return dict(zip(COLUMNS, (row["layer"], name, place, column, label, value, text, hover), strict=True))
+    return dict(zip(COLUMNS, (row["layer"], "", place, column, label, value, text, hover), strict=True))
 
 
 def _add_click_targets(figure: go.Figure, frame: pd.DataFrame) -> None:

@@ -12,26 +12,26 @@ from qdash.charts import theme
 from qdash.quant.cells import Cells, quantile
 from qdash.results.text import decibels, share
 
-BINS = 120
+BINS = 20, 120
 STRETCHED_ABOVE = 25  # times as wide as the central 99 % of the values: then the axis is stretched around zero
 
 
 def histogram_frame(tensor: TensorSummary) -> pd.DataFrame:
-    """left, right (edges), share (of all values) of BINS bins from the tensor's minimum to its maximum.
+    """left, right (edges), share (of all values) of up to 120 bins from the tensor's minimum to its maximum.
 
-    Bins are equally wide, or, where a few values lie far out, equally wide on the axis sinh⁻¹(x/unit): then
+    Few values make fewer bins. Bins are equally wide, or, where a few values lie far out, equally wide on the axis sinh⁻¹(x/unit): then
     `frame.attrs["unit"]` is that unit, else 0.
     """
     cells = tensor.statistics().cells
     low, high = float(tensor.minimum), float(tensor.maximum)
-    unit = _unit(cells, low, high)
+    unit, total = _unit(cells, low, high), float(cells.mass.sum())
+    bins = int(np.clip(2 * np.sqrt(total), *BINS))
     ends = np.array([low, high]) if high > low else np.array([low - 0.5, high + 0.5])
     low, high = np.arcsinh(ends / unit) if unit else ends
-    edges = np.linspace(low, high, BINS + 1)
+    edges = np.linspace(low, high, bins + 1)
     edges = np.sinh(edges) * unit if unit else edges
     edges[0], edges[-1] = ends
-    total = float(cells.mass.sum())
-    part = _binned(cells, edges) / total if total else np.zeros(BINS)
+    part = _binned(cells, edges) / total if total else np.zeros(bins)
     frame = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "share": part})
     frame.attrs["unit"] = unit
     return frame
@@ -67,7 +67,8 @@ def histogram_figure(frame: pd.DataFrame, ranges: pd.DataFrame, what: str) -> go
     if len(ranges):
         _add_lanes(figure, ranges, unit)
     theme.laid_out(figure, histogram_title(ranges, what), 330 + lanes * (rows - 1), showlegend=False, bargap=0)
-    figure.update_yaxes(title="share of values, %", type="log", row=1, col=1)
+    shares = frame["share"][frame["share"] > 0] * 100
+    figure.update_yaxes(theme.log_axis(shares), title="share of values, %", row=1, col=1)
     figure.update_xaxes(_ticks(frame, unit))
     figure.update_xaxes(title=f"value of the {what}" + (" (axis stretched around 0)" if unit else ""), row=rows, col=1)
     return figure
@@ -117,6 +118,7 @@ def _add_lanes(figure: go.Figure, ranges: pd.DataFrame, unit: float) -> None:
             x=high - low,
             y=[_lane(row) for row in part.to_dict("records")],
             orientation="h",
+            width=0.6,
             marker={"color": color, "opacity": 0.8},
             customdata=[_range_hover(row) for row in part.to_dict("records")],
             hovertemplate="%{customdata}<extra></extra>",

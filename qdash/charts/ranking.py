@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 
 from qdash.charts import theme
 from qdash.charts.hover import hover_text
+from qdash.charts.names import short_names
 from qdash.charts.quantities import Quantity
 from qdash.charts.ranking_title import ranking_title
 from qdash.results.ranking import ranked
-from qdash.results.text import shortened
 
 TOP = 60
 NAME_WIDTH = 26
@@ -51,6 +51,7 @@ def ranking_frame(
     """
     ordered = ranked([dict(row) for row in rows], quantity.key)
     frame = pd.DataFrame([_entry(row, quantity, types or {}) for row in ordered], columns=COLUMNS)
+    frame["name"] = short_names(frame["layer"].tolist(), NAME_WIDTH)
     frame["shown"] = frame["rank"] <= top
     frame["hover"] = [hover_text(row, quantity, len(frame)) for row in frame.to_dict("records")]
     return frame.sort_values("order", ignore_index=True) if by_network else frame
@@ -72,7 +73,7 @@ def ranking_figure(
         _add_dots(figure, part, str(name), marks[str(name)], edge)
     _add_special(figure, shown, edge)
     theme.laid_out(figure, title, 100 + theme.ROW_PX * max(len(shown), 3), showlegend=len(marks) > 1)
-    figure.update_xaxes(theme.LOG_AXIS if log else {}, title=quantity.axis)
+    figure.update_xaxes(theme.log_axis([edge, shown["value"].max()]) if log else {}, title=quantity.axis)
     figure.update_yaxes(
         tickvals=shown.index,
         ticktext=[_label(name, layer == selected) for name, layer in zip(shown["name"], shown["layer"], strict=True)],
@@ -90,7 +91,6 @@ def _entry(row: Mapping[str, Any], quantity: Quantity, types: Mapping[str, str])
         kept
         | {key: math.nan if value is None else float(value) for key, value in values.items()}
         | {
-            "name": shortened(row["layer"], NAME_WIDTH),
             "type": types.get(row["layer"], row["type"]),
             "remaining": row["method"] == "leave_one_out" and quantity.key.startswith(("model_output", "metric")),
         }

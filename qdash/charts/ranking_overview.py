@@ -33,7 +33,7 @@ def overview_figure(frame: pd.DataFrame, quantity: Quantity, *, selected: str | 
         )
     theme.laid_out(figure, title, 300)
     figure.update_xaxes(title="layer, in network order", showgrid=False)
-    figure.update_yaxes(theme.LOG_AXIS if log else {}, title=quantity.axis)
+    figure.update_yaxes(theme.log_axis(drawn["value"][drawn["value"] > 0]) if log else {}, title=quantity.axis)
     for order in drawn["order"][drawn["layer"] == selected]:
         figure.add_vline(x=order, line={"color": theme.CHOSEN, "width": 2})
     return figure

@@ -51,9 +51,9 @@ def _significant(measured: pd.DataFrame, quantity: Quantity) -> str:
     first = clear.iloc[0].to_dict()
     names = f"{_named(first)}, {quantity.written(first['value'])}"
     if len(clear) == 1:
-        return f"One layer of {len(measured)} loses {what} at 95 % confidence: {names} ({samples})"
-    many = f"{len(clear)} of {plural(len(measured), 'layer')} lose {what}"
-    return f"{many}, each at 95 % confidence; most {names} ({samples})"
+        return f"Taken one by one, 1 of {len(measured)} layers loses {what} at 95 % confidence: {names} ({samples})"
+    many = f"Taken one by one, {len(clear)} of {plural(len(measured), 'layer')} lose {what} at 95 % confidence"
+    return f"{many}, most {names} ({samples})"
 
 
 def _leader(rows: list[dict[str, Any]], quantity: Quantity) -> str:

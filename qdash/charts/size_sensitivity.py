@@ -16,6 +16,7 @@ from qdash.spec import Setting
 
 LABELLED = 5
 SVG_POINTS = 1000
+LABEL_ROOM = (0.45, 0.06)  # of the picture
 SIZES = {"params": "Parameters", "saved_mb": "Saved by quantizing, MB"}
 
 
@@ -57,8 +58,8 @@ def size_figure(
             )
         )
     theme.laid_out(figure, title, 440, showlegend=len(marks) > 1)
-    figure.update_xaxes(title=SIZES[size], type="log")
-    figure.update_yaxes(theme.LOG_AXIS if log else {}, title=quantity.axis)
+    figure.update_xaxes(theme.log_axis(drawn[size]), title=SIZES[size])
+    figure.update_yaxes(theme.log_axis(drawn["value"]) if log else {}, title=quantity.axis)
     _add_labels(figure, drawn, size, log, selected)
     return figure
 
@@ -82,15 +83,27 @@ def _share(worst: pd.DataFrame, size: str) -> str:
 
 def _add_labels(figure: go.Figure, drawn: pd.DataFrame, size: str, log: bool, selected: str | None) -> None:
     """Names of the most sensitive layers and of the selected one."""
-    named = drawn[(drawn["rank"] <= LABELLED) | (drawn["layer"] == selected)].drop_duplicates([size, "value"])
-    for row in named.to_dict("records"):
+    named = drawn[(drawn["rank"] <= LABELLED) | (drawn["layer"] == selected)]
+    x = np.log10(drawn[size])
+    y = np.log10(drawn["value"]) if log else drawn["value"]
+    for at in _apart(named.sort_values("layer", key=lambda names: names != selected), x, y):
+        row = drawn.loc[at]
         chosen = row["layer"] == selected
-        y = math.log10(row["value"]) if log else row["value"]
         figure.add_annotation(
-            x=math.log10(row[size]),
-            y=y,
+            x=x[at],
+            y=y[at],
             text=f"<b>▸ {row['name']}</b>" if chosen else row["name"],
             showarrow=chosen,
             yshift=0 if chosen else 13,
             arrowcolor=theme.CHOSEN,
         )
+
+
+def _apart(named: pd.DataFrame, x: pd.Series, y: pd.Series) -> list[Any]:
+    """The labels that have room: in order, each not within a label's size of one before. x, y: of all points."""
+    width, height = ((float(np.ptp(v)) or 1.0) * part for v, part in ((x, LABEL_ROOM[0]), (y, LABEL_ROOM[1])))
+    placed: list[Any] = []
+    for at in named.index:
+        if all(abs(x[at] - x[b]) > width or abs(y[at] - y[b]) > height for b in placed):
+            placed.append(at)
+    return placed

@@ -21,8 +21,6 @@ SCALE = "Cividis_r"
 TYPES = ((BLUE, "circle"), (ORANGE, "diamond"), (GREEN, "square"), (PURPLE, "triangle-up"), (SKY, "cross"))
 OTHER_TYPES = (GREY, "pentagon")
 TITLE_PX, ROW_PX = 34, 20
-LOG_AXIS = {"type": "log", "tickformat": "~g", "dtick": 1}
-"""A tick per decade, written as a number or as 1e-5, not as 10µ."""
 
 
 def type_marks(types: list[str]) -> dict[str, tuple[str, str]]:
@@ -33,6 +31,12 @@ def type_marks(types: list[str]) -> dict[str, tuple[str, str]]:
     """
     ordered = sorted(set(types), key=lambda name: (-types.count(name), name))
     return {name: TYPES[i] if i < len(TYPES) else OTHER_TYPES for i, name in enumerate(ordered)}
+
+
+def log_axis(values: Any) -> dict[str, Any]:
+    """Of positive values: a tick per decade, and at 2 and 5 where there are few; written as 0.001 or 1e-5, not 10µ."""
+    low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
+    return {"type": "log", "tickformat": "~e" if low < 1e-4 else "~g", "dtick": 1 if high > 100 * low else "D2"}
 
 
 def laid_out(figure: go.Figure, title: str, height: int, **layout: Any) -> go.Figure:

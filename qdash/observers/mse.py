@@ -13,7 +13,8 @@ from qdash.quant.coarse import coarsened
 from qdash.quant.statistics import Statistics
 
 OCTAVES = 10  # a threshold further below the largest value than 2⁻¹⁰ never pays: that value's clipping error outweighs
-REFINEMENT = {1: ((7, 2), (5, 6)), 2: ((3, 2), (3, 4), (3, 8))}  # by number of ends: points per end, steps per old step
+# Rounds by number of ends: points per end, how many of them make a step of the coarse grid, whether on all values.
+REFINEMENT = {1: ((7, 2, True), (5, 6, True)), 2: ((3, 2, False), (3, 4, True), (3, 8, True))}
 COARSE_ABOVE = 1024
 MANTISSA_BITS = 3
 EFFORT = 100_000  # cells × candidates of the coarse grid: small tensors are searched densely, large ones quickly
@@ -65,10 +66,10 @@ def _search(errors: Errors, cells: Cells, ends: np.ndarray) -> np.ndarray:
     per_axis = _grid_points(small.mass.size, axes)
     grid = _grid(np.linspace(0, 1, per_axis), axes)
     best = _smallest(errors, small, np.broadcast_to(grid, (rows, *grid.shape)))
-    for points, finer in REFINEMENT[axes]:
+    for points, finer, exact in REFINEMENT[axes]:
         steps = _grid(np.arange(points) - points // 2, axes) / finer / (per_axis - 1)
         near = np.clip(best[:, None] + steps, 0, 1)
-        best = _smallest(errors, cells, np.concatenate([near, np.zeros((rows, 1, axes))], axis=1))
+        best = _smallest(errors, cells if exact else small, np.concatenate([near, np.zeros((rows, 1, axes))], axis=1))
     return best
 
 
@@ -87,4 +88,4 @@ def _smallest(errors: Errors, cells: Cells, candidates: np.ndarray) -> np.ndarra
 def _grid_points(values: int, axes: int) -> int:
     """Per axis: as many as the effort allows, within bounds that keep the grid useful and quick."""
     affordable = (EFFORT / max(values, 1)) ** (1 / axes)
-    return int(np.clip(affordable, *((24, 512) if axes == 1 else (12, 40))))
+    return int(np.clip(affordable, *((24, 512) if axes == 1 else (8, 40))))

@@ -41,8 +41,8 @@ def _counted(cells: Cells, unit: np.ndarray, mantissa_bits: int, octaves: int, z
         np.negative(key, out=key, where=middle < 0)
     key += np.arange(zero, zero + len(key) * count, count, dtype=np.int32)[:, None]
     if cells.alike:
-        equal: np.ndarray = np.bincount(key.ravel(), minlength=len(key) * count).reshape(-1, count)
-        return equal * cells.mass[:, :1]
+        values = np.bincount(key.ravel(), minlength=len(key) * count).reshape(-1, count)
+        return np.asarray(values * cells.mass[:, :1])
     return np.bincount(key.ravel(), cells.mass.ravel(), len(key) * count).reshape(-1, count)
 
 

@@ -43,7 +43,8 @@ def squared_error(cells: Cells, scale: np.ndarray, round_: Callable[[np.ndarray]
 
     def distance(x: np.ndarray, rows: slice, candidates: slice) -> np.ndarray:
         t = x / divisor[rows, candidates]
-        return t - round_(t)
+        rest: np.ndarray = t - round_(t)
+        return rest
 
     def cell_errors(low: np.ndarray, high: np.ndarray, rows: slice, candidates: slice) -> np.ndarray:
         middle, node = (low + high) / 2, _GAUSS * (high - low)

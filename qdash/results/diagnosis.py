@@ -52,6 +52,9 @@ def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, set
     row: of the sweep JSON. others: the same layer under the run's other settings. summary: of the calibration, None
     where its file is gone.
     """
+    if row["status"] != "ok":
+        broken = "Quantized, it makes NaN or Inf in the model's output." if row["status"] == "non_finite" else ""
+        return [broken or "It is not measured yet."]
     part = weights_share(row)
     found = [_attribution(part, setting), _path(row)]
     if summary is not None:

@@ -14,6 +14,7 @@ SPEC = checked(
     SweepSpec,
     model="demo:digits-mobilenet",
     data="demo:digits",
+    observers=("min_max",),
     weight_formats=("int4",),
     weight_granularity="per_tensor",
 )

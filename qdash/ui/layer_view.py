@@ -41,7 +41,12 @@ def show_layer(sweep: Sweep, rows: list[dict[str, Any]], layer: str) -> None:
     st.markdown(escaped(" ".join(diagnosis(row, others, summary, setting))))
     _show_facts(sweep, setting, layer, row)
     part = st.segmented_control(
-        "Look at", _parts(row, summary), default=_parts(row, summary)[0], key="part", bind="query-params", label_visibility="collapsed"
+        "Look at",
+        _parts(row, summary),
+        default=_parts(row, summary)[0],
+        key="part",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     if part == "Noise" or part is None:
         show_chart(attribution_figure(attribution_frame(row), weights_share(row)), "layer_attribution")
@@ -102,7 +107,7 @@ def _show_facts(sweep: Sweep, setting: Setting, layer: str, row: dict[str, Any])
 
 
 def _size(mb: float) -> str:
-    return megabytes(mb) if mb >= 0.001 else f"{mb * 1e6:.0f} bytes"
+    return megabytes(mb) if mb >= 0.1 else f"{mb * 1e3:.3g} kB"
 
 
 def _under_other_settings(sweep: Sweep, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -137,10 +142,12 @@ def _show_tensor(sweep: Sweep, setting: Setting, layer: str, part: str, summary:
     st.caption(_reading(setting, what, format))
     show_chart(channels_figure(channels_frame(tensor), what), f"layer_channels_{what}")
     if len(ranges):
-        st.dataframe(_table(ranges), hide_index=True, key=f"layer_ranges_{what}", column_config=TABLE)
+        with st.expander("The ranges as numbers", key=f"layer_numbers_{what}"):
+            st.dataframe(_table(ranges), hide_index=True, key=f"layer_ranges_{what}", column_config=TABLE)
 
 
 TABLE = {
+    "observer": st.column_config.TextColumn("Observer", pinned=True),
     "own": st.column_config.CheckboxColumn("This run"),
     "low": st.column_config.NumberColumn("Low", format="%.4g"),
     "high": st.column_config.NumberColumn("High", format="%.4g"),
@@ -159,7 +166,7 @@ def _table(ranges: pd.DataFrame) -> pd.DataFrame:
         clipped=ranges["clipped_share"] * 100,
         source=ranges["from_histogram"].map({True: "from histogram", False: "exact"}),
     )
-    return shown[["observer", *TABLE]]
+    return shown[list(TABLE)]
 
 
 def _reading(setting: Setting, what: str, format: str) -> str:

@@ -11,7 +11,7 @@ from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
 from qdash.charts.ranking import TOP, ranking_frame
 from qdash.history import Sweep
-from qdash.results.ranking import RANKINGS, default_ranking
+from qdash.results.ranking import RANKINGS, default_ranking, ranked
 from qdash.spec import matches
 from qdash.ui import state
 from qdash.ui.words import help_text
@@ -22,7 +22,7 @@ FEW, MOST_SHOWN = 20, 500
 
 @dataclass(frozen=True)
 class View:
-    """What the controls say. rows: of the selected setting and the filter, ranked; empty where no name matches."""
+    """What the controls say. rows: of the selected setting and the filter, worst first; empty where no name matches."""
 
     sweep: Sweep
     rows: list[dict[str, Any]]
@@ -59,7 +59,8 @@ def controls(sweep: Sweep) -> View:
         text = st.text_input(
             "Only layers", key="only", bind="query-params", placeholder="part of a name, or a pattern: *.fc1", width=190
         )
-    return View(sweep, [row for row in rows if named(row["layer"], text)], by, order == NETWORK, top)
+    chosen = ranked([row for row in rows if named(row["layer"], text)], by.key)
+    return View(sweep, chosen, by, order == NETWORK, top)
 
 
 def choose_setting(sweep: Sweep) -> None:

@@ -52,14 +52,15 @@ def _ranking(view: View) -> None:
 
 def _heatmap(view: View) -> None:
     many = len(view.sweep.spec.settings()) > 1
-    names = [row["layer"] for row in view.rows]
     if not many:
         frame = heatmap.kinds_frame(view.rows, by_network=view.by_network)
         title = heatmap.kinds_title(frame)
     else:
         by = run_quantity(view.sweep, _heatmap_key(view))
-        rows = [row for row in state.result(view.sweep.run.id)["layers"] if row["layer"] in set(names)]
-        frame = heatmap.settings_frame(rows, by, by_network=view.by_network)
+        names = {row["layer"] for row in view.rows}
+        rows = [row for row in state.result(view.sweep.run.id)["layers"] if row["layer"] in names]
+        keys = [setting.key for setting in view.sweep.spec.settings()]
+        frame = heatmap.settings_frame(rows, by, by_network=view.by_network, settings=keys)
         title = heatmap.settings_title(frame, by.title)
     show_chart(heatmap.heatmap_figure(frame, title, selected=view.shown), "layers_heatmap", select=True)
     st.caption("SQNR in dB: a brighter cell is more damage. Exact for the samples so far.", help=help_text("sqnr_db"))

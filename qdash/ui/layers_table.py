@@ -30,7 +30,8 @@ NUMBERS = {
 def show_table(view: View) -> None:
     """Below the pictures: one row per layer; a selected row selects its layer."""
     st.subheader("All numbers")
-    frame = table_frame(view.rows, layer_types(view.sweep.facts))
+    rows = sorted(view.rows, key=lambda row: row["order"]) if view.by_network else view.rows
+    frame = table_frame(rows, layer_types(view.sweep.facts))
     st.dataframe(
         frame,
         column_config=_columns(view.sweep.facts["metric"]),
