@@ -96,6 +96,8 @@ def prepare(
 
 def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
     """Runs the calibration pass, or reads it where one with the same weights, data and settings is on disk."""
+    if prepared.bench.calibration is not None:
+        return
     path = prepared.calibration_path
     if not path.exists():
         subject = prepared.subject
