@@ -87,7 +87,7 @@ class TensorObserver:
             at = torch.randint(x.numel(), (amount,), generator=generator)
             values = values[at.to(x.device)]
         bins = (values.view(torch.int32) >> 16) & 0xFFFF
-        counts = torch.bincount(bins, minlength=_BINS)
+        counts = torch.bincount(bins, minlength=_BINS).int()  # a thousand layers have one each: half the memory counts
         self._histogram = counts if self._histogram is None else self._histogram.add_(counts)
 
 
