@@ -59,14 +59,14 @@ class Bench:
         seed: int = 0,
     ):
         self.instrument, self.layers, self.settings = instrument, layers, settings
-        self._tied = tied or {}
-        self.kinds = dict(layers) | {name: kind for others in self._tied.values() for name, kind in others.items()}
+        self.tied = tied or {}
+        self.kinds = dict(layers) | {name: kind for others in self.tied.values() for name, kind in others.items()}
         self.reader = reader
         self.recorder = Recorder(instrument)
         self.calibration = calibration
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
         self.keep_inputs = frozenset(self.kinds if keep_inputs else ())
-        self.edges = EdgeCapture(list(layers)) if records_gradients else None
+        self.edges = EdgeCapture(list(self.kinds)) if records_gradients else None
         self.memo: dict[str, Any] = {}  # what a method keeps of the current batch
         self.seed, self.batch_number, self.paranoid = seed, 0, paranoid
         self.checked = 0  # how many replays were compared with a full forward
@@ -97,7 +97,7 @@ class Bench:
 
     def sites(self, layer: str) -> tuple[str, ...]:
         """The modules of a layer: itself, and those that share its weights, which are quantized with it."""
-        return (layer, *self._tied.get(layer, ()))
+        return (layer, *self.tied.get(layer, ()))
 
     def calls(self, layer: str) -> list[int]:
         """Slots of the layer's calls on the tape, in order, at all its sites."""
