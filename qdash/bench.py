@@ -16,6 +16,7 @@ from qdash.quantizer import LayerQuantizer
 from qdash.replay import Recorder, Tape
 from qdash.samples import Batch
 from qdash.spec import Setting
+from qdash.trained import Trained
 from qdash.trees import first_float
 
 
@@ -54,6 +55,7 @@ class Bench:
         self.reader = reader
         self.recorder = Recorder(instrument)
         self.calibration = calibration
+        self._trained: Trained = {}
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
         self.keep_inputs = frozenset(layers if keep_inputs else ())
         self.edges = EdgeCapture(list(layers)) if records_gradients else None
@@ -89,8 +91,13 @@ class Bench:
         key = layer, setting.key
         if key not in self._quantizers:
             module, kind = self.instrument.modules[layer], self.layers[layer]
-            self._quantizers[key] = LayerQuantizer(layer, module, kind, setting, lambda: self._statistics(layer))
+            statistics, trained = lambda: self.statistics(layer), self._trained.get(key)
+            self._quantizers[key] = LayerQuantizer(layer, module, kind, setting, statistics, trained)
         return self._quantizers[key]
+
+    def use_trained(self, trained: Trained) -> None:
+        """From now on these layers are quantized with what fine-tuning made of them."""
+        self._trained, self._quantizers = trained, {}
 
     def quantized(self, setting: Setting, keep: frozenset[str] = frozenset()) -> dict[str, Override]:
         """Overrides that quantize every layer but those kept in FP32."""
@@ -103,13 +110,15 @@ class Bench:
                 self._quantized_tapes = {setting.key: self.recorder.record(self.batch.args, self.batch.kwargs)}
         return self._quantized_tapes[setting.key]
 
-    def replay(self, overrides: dict[str, Override], start: str, tape: Tape | None = None) -> Tensor:
+    def replay(
+        self, overrides: dict[str, Override], start: str, tape: Tape | None = None, detach: bool = True
+    ) -> Tensor:
         """The model's output with overrides from layer `start` on; what came before is replayed."""
         tape = tape or self.tape
         first = tape.calls[start][0] if start in tape.calls else len(tape.slots)
         with self.instrument.overriding(overrides):
             output = self.recorder.replay(tape, first, self.batch.args, self.batch.kwargs)
-        return self.reader.read(output)
+        return self.reader.read(output, detach)
 
     def run(self, overrides: dict[str, Override]) -> Tensor:
         """The model's output with overrides, from the start."""
@@ -142,7 +151,8 @@ class Bench:
         with differentiating(self.instrument), self.instrument.overriding(self.edges.overrides()):
             return self.recorder.record(batch.args, batch.kwargs, self.keep_inputs, starting=self.edges.clear)
 
-    def _statistics(self, layer: str) -> Any:
+    def statistics(self, layer: str) -> Any:
+        """Of the layer's input in the calibration pass."""
         assert self.calibration is not None, "a setting with calibrated ranges needs a calibration"
         return self.calibration.layers[layer].input.statistics()
 
