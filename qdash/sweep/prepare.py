@@ -25,6 +25,7 @@ from qdash.samples import Batch
 from qdash.spec import Setting, Source, matches
 from qdash.sweep.layers import find_layers
 from qdash.sweep.subject import Subject, load_subject
+from qdash.sweep.training_set import TrainingSet
 from qdash.trees import first_float
 
 # Few samples are enough to see the calls, check the folds and find a wrong shape.
@@ -45,6 +46,7 @@ class Prepared:
     macs_per_sample: float
     calibration_path: Path
     identity: str
+    training_set: TrainingSet | None = None
 
 
 def prepare(
