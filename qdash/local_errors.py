@@ -10,6 +10,7 @@ from qdash.bench import Bench, Item, Measured, Stopwatch, weight_sums
 from qdash.energy import energy, noise
 from qdash.instrument import Forward, Override
 from qdash.quantizer import LayerQuantizer
+from qdash.spec import Setting
 from qdash.trees import first_float
 
 
@@ -79,6 +80,20 @@ def local_errors(bench: Bench, item: Item) -> LocalErrors:
         args, kwargs = bench.tape.slots[position].inputs
         local.add(forward, args, kwargs, expected)
     return local
+
+
+def before_training(bench: Bench, item: Item) -> dict[str, Tensor]:
+    """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` per sample without that; else nothing."""
+    if not is_trained(item.setting):
+        return {}
+    quantizer = bench.quantizer(item.layer, item.setting.untrained)
+    found = bench.compared(bench.replay({item.layer: quantizer.run}, item.layer))
+    return {f"ptq_{name}": found[name] for name in ("noise", "kl", "outcome") if name in found}
+
+
+def is_trained(setting: Setting) -> bool:
+    """Whether layers are fine-tuned before they are measured."""
+    return setting != setting.untrained
 
 
 def local_work(bench: Bench, layer: str) -> float:

@@ -25,6 +25,7 @@ class QatWork(BatchedWork[str]):
     def __init__(self, spec: str, artifacts: str):
         self.spec = QatSpec.model_validate_json(spec)
         self._tuned: dict[str, Override] = {}
+        self._told: set[int] = set()
         super().__init__(self.spec.sweep, [self.spec.setting], self.spec.sweep.layers, artifacts)
 
     def options(self) -> tuple[Qat | None, int | None]:
@@ -41,14 +42,16 @@ class QatWork(BatchedWork[str]):
         return plan_training(prepared, self.spec.setting, self.spec.keep, options, steps)
 
     def learning(self, step: Step) -> Iterator[Record]:
+        self._told.add(step.number)
         sums = {"loss": step.loss * step.samples, "samples": float(step.samples)}
         yield Score("training", "", self.spec.setting.key, step.number, sums)
 
     def learned(self, prepared: Prepared, training: Training) -> Iterator[Record]:
         layers, steps = training.learned(PLAN)
         self._tuned = {name: self._quantizer(prepared.bench, name, found).run for name, found in layers.items()}
-        for step in steps:  # an earlier run may have made them
-            yield from self.learning(step)
+        for step in steps:
+            if step.number not in self._told:  # made by an earlier process or run
+                yield from self.learning(step)
         path = training.path(PLAN).with_name(training.path(PLAN).name.replace("trained", "qat"))
         if not path.exists():
             save_plan_weights(path, prepared, self.spec, layers)
