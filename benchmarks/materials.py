@@ -19,7 +19,7 @@ FOLDER_VARIABLE = "QDASH_BENCHMARK_FOLDER"
 def write(folder: Path, network: str, count: int) -> None:
     """Weights, images (count, 3, side, side) and labels, which are the FP32 model's own answers."""
     folder.mkdir(parents=True, exist_ok=True)
-    model, x = seeded(network), images(network, count)
+    model, x = seeded(network, count), images(network, count)
     labels = torch.cat([model(batch).argmax(1) for batch in x.split(model.batch_size)])
     torch.save(model.state_dict(), folder / WEIGHTS)
     np.savez(folder / SAMPLES, x=x.numpy(), y=labels.numpy())

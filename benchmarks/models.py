@@ -98,8 +98,8 @@ def images(network: str, count: int, seed: int = 1) -> Tensor:
 
 
 @torch.no_grad()
-def seeded(network: str, seed: int = 0) -> nn.Module:
-    """In evaluation mode: He initialisation, then BatchNorm statistics by one pass over images of another seed.
+def seeded(network: str, count: int, seed: int = 0) -> nn.Module:
+    """In evaluation mode: He initialisation, then BatchNorm statistics by one pass over `count` images of another seed.
 
     The BatchNorm scales differ between channels, as in trained networks.
     """
@@ -113,7 +113,7 @@ def seeded(network: str, seed: int = 0) -> nn.Module:
         norm.weight.uniform_(0.5, 1.5)
         norm.bias.normal_(0, 0.1)
         norm.momentum = None  # statistics are the plain average over the pass
-    model.train()(images(network, model.images, seed=777))
+    model.train()(images(network, count, seed=777))
     for norm in norms:
         norm.momentum = 0.1
     return model.eval()

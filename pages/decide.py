@@ -32,12 +32,15 @@ def watch(run_id: str) -> None:
 limits = choose_limits(sweep)
 found = recommended(sweep, limits)
 show_answer(sweep, found, going_on and not found["frontier"])
-watch(sweep.run.id)
+if not sweep.run.final:
+    watch(sweep.run.id)
 names = [row["layer"] for row in state.answer(sweep)["layers"]]
 yours = own_set(names, found["keep_fp32"], store.pins(sweep.run.id))
 curve, own = st.columns([11, 9], gap="medium")
 with curve:
     show_curve(sweep, found, limits, yours)
 with own, st.container(border=True, key="own_set"):
-    show_set(sweep, found, yours, going_on)
+    show_set(sweep, found, yours)
+    if sweep.run.final:
+        watch(sweep.run.id)
 show_comparison(sweep, found, yours)

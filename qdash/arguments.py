@@ -14,7 +14,7 @@ def inputs_of(names: Sequence[str], args: Args, kwargs: Kwargs) -> dict[str, Any
     no inputs.
     """
     if len(names) == 1 and not args and names[0] not in kwargs:
-        return {names[0]: value for value in list(kwargs.values())[:1]}
+        return dict(zip(names, kwargs.values(), strict=False))
     found = {name: args[place] for place, name in enumerate(names) if name and place < len(args)}
     return found | {name: kwargs[name] for name in names if name in kwargs}
 

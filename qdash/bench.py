@@ -1,23 +1,30 @@
 """The bench that methods measure on: one batch, its recorded FP32 forward, and every layer ready to be quantized."""
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from qdash.calibration import Calibration
+from qdash.errors import ModelError, QdashError
 from qdash.gradients import EdgeCapture, differentiating
 from qdash.instrument import Instrument, Override
 from qdash.layers.base import LayerKind
 from qdash.outputs import OutputReader
+from qdash.quant.statistics import Statistics
 from qdash.quantizer import LayerQuantizer
 from qdash.replay import Recorder, Tape
 from qdash.samples import Batch
 from qdash.spec import Setting
 from qdash.trained import Trained
 from qdash.trees import first_float
+
+_CHECKED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,19 +55,24 @@ class Bench:
         reader: OutputReader,
         calibration: Calibration | None,
         keep_inputs: bool = False,
+        tied: Mapping[str, Mapping[str, LayerKind]] | None = None,
         records_gradients: bool = False,
+        paranoid: bool = False,
         seed: int = 0,
     ):
         self.instrument, self.layers, self.settings = instrument, layers, settings
+        self._tied = tied or {}
+        self.kinds = dict(layers) | {name: kind for others in self._tied.values() for name, kind in others.items()}
         self.reader = reader
         self.recorder = Recorder(instrument)
         self.calibration = calibration
         self._trained: Trained = {}
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
-        self.keep_inputs = frozenset(layers if keep_inputs else ())
+        self.keep_inputs = frozenset(self.kinds if keep_inputs else ())
         self.edges = EdgeCapture(list(layers)) if records_gradients else None
         self.memo: dict[str, Any] = {}  # what a method keeps of the current batch
-        self.seed, self.batch_number = seed, 0
+        self.seed, self.batch_number, self.paranoid = seed, 0, paranoid
+        self.checked = 0  # how many replays were compared with a full forward
         self.batch: Batch
         self.tape: Tape
         self.reference: Tensor
@@ -74,7 +86,7 @@ class Bench:
         """
         self.batch, self.batch_number = batch, number
         self.tape = self._recorded(batch)
-        repeated = {name for name in self.layers if len(self.tape.calls.get(name, ())) > 1}
+        repeated = {name for layer in self.layers if len(self.calls(layer)) > 1 for name in self.sites(layer)}
         if not repeated <= self.keep_inputs:
             self.keep_inputs |= repeated
             self.load(batch, number)
@@ -86,22 +98,47 @@ class Bench:
         """The model's output of the recorded forward, with its graph."""
         return self.reader.read(self.tape.output, detach=False)
 
-    def quantizer(self, layer: str, setting: Setting) -> LayerQuantizer:
-        """The layer under a setting; its ranges and weights are computed once."""
-        key = layer, setting.key
+    def sites(self, layer: str) -> tuple[str, ...]:
+        """The modules of a layer: itself, and those that share its weights, which are quantized with it."""
+        return (layer, *self._tied.get(layer, ()))
+
+    def calls(self, layer: str) -> list[int]:
+        """Slots of the layer's calls on the tape, in order, at all its sites."""
+        return sorted(slot for site in self.sites(layer) for slot in self.tape.calls.get(site, ()))
+
+    def quantizer(self, site: str, setting: Setting) -> LayerQuantizer:
+        """A layer's module under a setting; its ranges and weights are computed once."""
+        key = site, setting.key
         if key not in self._quantizers:
-            module, kind = self.instrument.modules[layer], self.layers[layer]
-            statistics, trained = lambda: self.statistics(layer), self._trained.get(key)
-            self._quantizers[key] = LayerQuantizer(layer, module, kind, setting, statistics, trained)
+            module, kind = self.instrument.modules[site], self.kinds[site]
+            statistics, trained = partial(self.statistics, site), self._trained.get(key)
+            self._quantizers[key] = LayerQuantizer(site, module, kind, setting, statistics, trained)
         return self._quantizers[key]
 
     def use_trained(self, trained: Trained) -> None:
         """From now on these layers are quantized with what fine-tuning made of them."""
         self._trained, self._quantizers = trained, {}
 
+    def twin(self) -> "Bench":
+        """Another bench on the same model, for another batch at the same time; it records no gradients."""
+        return Bench(
+            self.instrument,
+            self.layers,
+            self.settings,
+            self.reader,
+            self.calibration,
+            tied=self._tied,
+            seed=self.seed,
+        )
+
+    def quantizers(self, layer: str, setting: Setting) -> dict[str, LayerQuantizer]:
+        """Of every site of a layer."""
+        return {site: self.quantizer(site, setting) for site in self.sites(layer)}
+
     def quantized(self, setting: Setting, keep: frozenset[str] = frozenset()) -> dict[str, Override]:
         """Overrides that quantize every layer but those kept in FP32."""
-        return {name: self.quantizer(name, setting).run for name in self.layers if name not in keep}
+        chosen = (layer for layer in self.layers if layer not in keep)
+        return {site: q.run for layer in chosen for site, q in self.quantizers(layer, setting).items()}
 
     def quantized_tape(self, setting: Setting) -> Tape:
         """The recorded forward of the all-quantized model on this batch."""
@@ -115,7 +152,7 @@ class Bench:
     ) -> Tensor:
         """The model's output with overrides from layer `start` on; what came before is replayed."""
         tape = tape or self.tape
-        first = tape.calls[start][0] if start in tape.calls else len(tape.slots)
+        first = min((slots[0] for s in self.sites(start) if (slots := tape.calls.get(s))), default=len(tape.slots))
         with self.instrument.overriding(overrides):
             output = self.recorder.replay(tape, first, self.batch.args, self.batch.kwargs)
         return self.reader.read(output, detach)
@@ -125,21 +162,35 @@ class Bench:
         with self.instrument.overriding(overrides):
             return self.reader.read(self.recorder.run(self.batch.args, self.batch.kwargs))
 
-    def references(self, layer: str) -> list[Tensor]:
-        """FP32 outputs of a layer, one per call."""
-        if layer not in self._references:
-            outputs = [first_float(self.tape.slots[p].output) for p in self.tape.calls.get(layer, ())]
-            self._references[layer] = [t for t in outputs if t is not None]
-        return self._references[layer]
+    def check_replay(self, item: Item, replayed: Tensor) -> None:
+        """Where the bench is paranoid: runs a random tenth of the items in full and compares the bits.
+
+        Raises QdashError where they differ, which would be a fault of the replay.
+        """
+        if not self.paranoid:
+            return
+        draw = random.Random(f"{self.seed} {self.batch_number} {item.layer} {item.setting.key}").random()
+        if draw < _CHECKED_SHARE:
+            full = self.run({site: q.run for site, q in self.quantizers(item.layer, item.setting).items()})
+            self.checked += 1
+            if not torch.equal(full.nan_to_num(), replayed.nan_to_num()):
+                raise QdashError(f"{item.layer}: the replayed output differs from that of a full forward; report this")
+
+    def references(self, site: str) -> list[Tensor]:
+        """FP32 outputs of a layer's module, one per call."""
+        if site not in self._references:
+            outputs = [first_float(self.tape.slots[p].output) for p in self.tape.calls.get(site, ())]
+            self._references[site] = [t for t in outputs if t is not None]
+        return self._references[site]
 
     def work_from(self, layer: str) -> float:
         """Multiply-accumulates of a replay that starts at a layer; 0 where the layer is not called."""
-        calls = self.tape.calls.get(layer)
+        calls = self.calls(layer)
         return self.tape.work_from(calls[0]) if calls else 0.0
 
     def work_inside(self, layer: str) -> float:
         """Multiply-accumulates of the layer's own calls."""
-        return sum(self.tape.slots[p].macs for p in self.tape.calls.get(layer, ()))
+        return sum(self.tape.slots[p].macs for p in self.calls(layer))
 
     def compared(self, output: Tensor) -> dict[str, Tensor]:
         """Per-sample comparison of a model output with FP32."""
@@ -151,16 +202,23 @@ class Bench:
         with differentiating(self.instrument), self.instrument.overriding(self.edges.overrides()):
             return self.recorder.record(batch.args, batch.kwargs, self.keep_inputs, starting=self.edges.clear)
 
-    def statistics(self, layer: str) -> Any:
-        """Of the layer's input in the calibration pass."""
+    def weight_sums(self, item: Item) -> dict[str, Tensor]:
+        """`weight_signal`, `weight_noise`: the same in every batch; a shared weight counts once."""
+        seen: set[int] = set()
+        found = [q.weight_energies(seen) for q in self.quantizers(item.layer, item.setting).values()]
+        signals, lost = zip(*found, strict=True)
+        return {"weight_signal": sum(signals), "weight_noise": sum(lost)} if seen else {}
+
+    def statistics(self, site: str, name: str) -> Statistics:
+        """Of an input of a layer's module in the calibration pass. Raises ModelError where it was never called."""
         assert self.calibration is not None, "a setting with calibrated ranges needs a calibration"
-        return self.calibration.layers[layer].input.statistics()
-
-
-def weight_sums(quantizer: LayerQuantizer) -> dict[str, Tensor]:
-    """`weight_signal`, `weight_noise`: the same in every batch."""
-    signal, lost = quantizer.weight_energies()
-    return {"weight_signal": signal, "weight_noise": lost}
+        summary = self.calibration.layers[site].inputs[name]
+        if not len(summary.batch_minimum):
+            raise ModelError(
+                f"{site}: it was not called during calibration, so its {name} has no range; give calibration samples "
+                "that reach it, use --mode dynamic, or leave it out with --layers"
+            )
+        return summary.statistics()
 
 
 class Stopwatch:

@@ -4,19 +4,21 @@ Per layer input: exact minimum and maximum, overall, per batch and per channel, 
 bins from a seeded subsample. Memory doesn't grow with the number of samples.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdash.arguments import inputs_of
 from qdash.calibration import Calibration, LayerSummary, TensorSummary
 from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument
 from qdash.layers.base import LayerKind
 from qdash.samples import Batch
 from qdash.trees import tensors
+from qdash.weights import effective_weight
 
 VALUES_PER_BATCH = 1 << 15
 _BINS = 1 << 16
@@ -27,7 +29,8 @@ class TensorObserver:
 
     def __init__(self, channel_axis: int, seed: int):
         self._axis, self._seed = channel_axis, seed
-        self._batches: list[tuple[Tensor, Tensor]] = []
+        self._batches = 0
+        self._ranges: Tensor | None = None  # one tensor: a small one kept for each batch would keep the heap from shrinking
         self._histogram: Tensor | None = None
         self._channels: tuple[Tensor, Tensor] | None = None
         self._fraction: float | None = None
@@ -40,7 +43,7 @@ class TensorObserver:
         axis = self._axis % x.dim() if x.dim() else 0
         rest = [d for d in range(x.dim()) if d != axis]
         low, high = (x.amin(rest), x.amax(rest)) if rest else (x, x)
-        self._batches.append((low.min(), high.max()))
+        self._keep_range(low.min(), high.max())
         if self._channels is None:
             self._channels = low.reshape(-1).clone(), high.reshape(-1).clone()
         elif self._channels[0].shape == low.reshape(-1).shape:
@@ -49,16 +52,15 @@ class TensorObserver:
         self._count(x)
 
     def summary(self) -> TensorSummary:
-        """Everything as NumPy; all-zero for a tensor that was never seen."""
+        """Everything as NumPy; of a tensor that was never seen all is zero and there are no batches."""
         nothing = torch.zeros(1)
-        lows = torch.stack([low for low, _ in self._batches]) if self._batches else nothing
-        highs = torch.stack([high for _, high in self._batches]) if self._batches else nothing
+        lows, highs = (nothing[:0], nothing[:0]) if self._ranges is None else self._ranges[:, : self._batches]
         counts = (self._histogram if self._histogram is not None else torch.zeros(_BINS)).cpu().numpy()
         bins = np.flatnonzero(counts)
         channels = self._channels or (nothing, nothing)
         return TensorSummary(
-            minimum=_array(lows.min()),
-            maximum=_array(highs.max()),
+            minimum=_array(lows.min() if len(lows) else nothing[0]),
+            maximum=_array(highs.max() if len(highs) else nothing[0]),
             batch_minimum=_array(lows),
             batch_maximum=_array(highs),
             bins=bins.astype(np.int32),
@@ -67,12 +69,20 @@ class TensorObserver:
             channel_maximum=_array(channels[1]),
         )
 
+    def _keep_range(self, low: Tensor, high: Tensor) -> None:
+        if self._ranges is None:
+            self._ranges = low.new_empty(2, 128)
+        elif self._batches == self._ranges.shape[1]:
+            self._ranges = torch.cat([self._ranges, torch.empty_like(self._ranges)], dim=1)
+        self._ranges[0, self._batches], self._ranges[1, self._batches] = low, high
+        self._batches += 1
+
     def _count(self, x: Tensor) -> None:
         if self._fraction is None:
             self._fraction = min(1.0, VALUES_PER_BATCH / x.numel())
         values = x.reshape(-1) if x.is_contiguous() else x.contiguous().view(-1)
         if self._fraction < 1:
-            generator = torch.Generator().manual_seed(self._seed + 1_000_003 * len(self._batches))
+            generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self._batches)
             amount = max(1, round(self._fraction * x.numel()))
             at = torch.randint(x.numel(), (amount,), generator=generator)
             values = values[at.to(x.device)]
@@ -93,47 +103,53 @@ def calibrate(
     Raises ModelError that names the first layer with a NaN or Inf in its input.
     """
     observers = {
-        name: TensorObserver(_input_axis(kind), seed + 7919 * i) for i, (name, kind) in enumerate(layers.items())
+        name: _input_observers(kind, instrument.modules[name], seed + 7919 * i)
+        for i, (name, kind) in enumerate(layers.items())
     }
-    overrides = {name: _watching(observer) for name, observer in observers.items()}
+    overrides = {
+        name: _watching(layers[name].inputs(instrument.modules[name]), found) for name, found in observers.items()
+    }
     with instrument.overriding(overrides):
         for batch in batches:
             instrument.run(batch.args, batch.kwargs)
             between()
     found = {}
     for name, kind in layers.items():
-        summary = observers[name].summary()
-        if not np.isfinite([summary.minimum, summary.maximum]).all():
-            raise ModelError(f"{name}: its input holds NaN or Inf during calibration; check the data and the weights")
-        found[name] = LayerSummary(summary, _weights(instrument.modules[name], kind, seed))
+        inputs = {key: observer.summary() for key, observer in observers[name].items()}
+        for summary in inputs.values():
+            if not np.isfinite([summary.minimum, summary.maximum]).all():
+                raise ModelError(
+                    f"{name}: its input holds NaN or Inf during calibration; check the data and the weights"
+                )
+        found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, seed))
     return Calibration(found)
 
 
-def first_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    """The floating tensor that a layer's first argument is or holds."""
-    first = args[0] if args else next(iter(kwargs.values()), None)
-    return next((t for t in tensors(first) if t.is_floating_point()), None)
+def _input_observers(kind: LayerKind, module: nn.Module, seed: int) -> dict[str, TensorObserver]:
+    """The inputs of one layer share a seed: one tensor passed as two of them has one range."""
+    names = [name for name in kind.inputs(module) if name and name not in kind.weight_inputs(module)]
+    return {name: TensorObserver(kind.channel_axis(module), seed) for name in names}
 
 
-def _watching(observer: TensorObserver) -> Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]:
+def _watching(
+    names: Sequence[str], observers: Mapping[str, TensorObserver]
+) -> Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]:
     def run(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = first_input(args, kwargs)
-        if given is not None:
-            observer.update(given)
+        given = inputs_of(names, args, kwargs)
+        for name, observer in observers.items():
+            tensor = next((t for t in tensors(given.get(name)) if t.is_floating_point()), None)
+            if tensor is not None:
+                observer.update(tensor)
         return forward(*args, **kwargs)
 
     return run
-
-
-def _input_axis(kind: LayerKind) -> int:
-    return 1 if kind.dynamic_granularity == "per_sample" else -1
 
 
 def _weights(module: nn.Module, kind: LayerKind, seed: int) -> dict[str, TensorSummary]:
     found = {}
     for name, axis in kind.weights(module).items():
         observer = TensorObserver(axis, seed)
-        observer.update(getattr(module, name).detach())
+        observer.update(effective_weight(module, name))
         found[name] = observer.summary()
     return found
 

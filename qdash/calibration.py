@@ -38,10 +38,15 @@ class TensorSummary:
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """The input of a layer and its weights by parameter name."""
+    """The inputs of a layer by argument name and its weights by parameter name; an input never seen has no batches."""
 
-    input: TensorSummary
+    inputs: Mapping[str, TensorSummary]
     weights: Mapping[str, TensorSummary]
+
+    @property
+    def input(self) -> TensorSummary:
+        """The first one."""
+        return next(iter(self.inputs.values()))
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,9 @@ class Calibration:
     def save(self, path: Path) -> None:
         """One .npz, written whole or not at all."""
         arrays: dict[str, Any] = {}
-        index = [[layer, list(summary.weights)] for layer, summary in self.layers.items()]
+        index = [[layer, list(summary.inputs), list(summary.weights)] for layer, summary in self.layers.items()]
         for number, summary in enumerate(self.layers.values()):
-            for part, tensor in enumerate([summary.input, *summary.weights.values()]):
+            for part, tensor in enumerate([*summary.inputs.values(), *summary.weights.values()]):
                 arrays |= {f"{number}.{part}.{f.name}": getattr(tensor, f.name) for f in fields(TensorSummary)}
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, index=np.array(json.dumps(index)), **arrays)
@@ -66,9 +71,9 @@ class Calibration:
         """Raises FileNotFoundError where there is none."""
         with np.load(path, allow_pickle=False) as archive:
             layers = {}
-            for number, (layer, names) in enumerate(json.loads(str(archive["index"]))):
-                tensors = [_tensor(archive, f"{number}.{part}") for part in range(len(names) + 1)]
-                layers[layer] = LayerSummary(tensors[0], dict(zip(names, tensors[1:], strict=True)))
+            for number, (layer, inputs, weights) in enumerate(json.loads(str(archive["index"]))):
+                tensors = iter(_tensor(archive, f"{number}.{part}") for part in range(len(inputs) + len(weights)))
+                layers[layer] = LayerSummary({n: next(tensors) for n in inputs}, {n: next(tensors) for n in weights})
         return cls(layers)
 
 

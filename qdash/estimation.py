@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdash.bench import Bench, Item, Measured, Stopwatch, weight_sums
+from qdash.bench import Bench, Item, Measured, Stopwatch
 from qdash.energy import energy
 from qdash.gradients import Gradients, floating, products
 from qdash.quantizer import LayerQuantizer
@@ -33,7 +33,7 @@ def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, 
             quantizer = bench.quantizer(item.layer, item.setting)
             differences = _differences(bench, item, quantizer)
             found = _estimates(bench, item.layer, bench.memo["passes"], differences)
-        yield Measured(differences.sums | weight_sums(quantizer), found, watch.seconds)
+        yield Measured(differences.sums | bench.weight_sums(item), found, watch.seconds)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from qdash.instrument import Forward, Instrument
-from qdash.trees import first_float, tensors
+from qdash.random_state import RandomState
+from qdash.trees import cloned, first_float, tensors
 
 TOLERANCE = 1e-5
 _FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -71,11 +73,13 @@ class Folding:
 @contextmanager
 def folded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Folding]:
     """The model with its BatchNorms folded inside the block; checked on one batch."""
+    state = RandomState.now()
     with Instrument(model) as instrument:
         watch = _Watch(instrument)
         with instrument.intercepting(watch):
-            reference = instrument.run(args, kwargs)
+            reference = cloned(instrument.run(*cloned((args, kwargs))))
         folding = watch.candidates()
+    state.restore()
     try:
         _apply_checked(model, folding, reference, args, kwargs)
         yield folding
@@ -108,9 +112,11 @@ def _apply_checked(
 
 
 def _error(model: nn.Module, reference: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    """‖folded − unfolded‖₂/‖unfolded‖₂ of the model's output."""
+    """‖folded − unfolded‖₂/‖unfolded‖₂ of the model's output, with the same random numbers."""
+    state = RandomState.now()
     with Instrument(model) as instrument:
-        output, expected = first_float(instrument.run(args, kwargs)), first_float(reference)
+        output, expected = first_float(instrument.run(*cloned((args, kwargs)))), first_float(reference)
+    state.restore()
     if output is None or expected is None:
         return 0.0
     scale = torch.linalg.vector_norm(expected.double())
@@ -136,7 +142,7 @@ class _Watch:
             same = made is not None and given is not None and made[2] == given._version
             self.sources.setdefault(name, set()).add(made[0] if made and same else None)
         output = forward(*args, **kwargs)
-        if isinstance(module, _FOLDABLE) and isinstance(output, Tensor):
+        if isinstance(module, _FOLDABLE + _TRANSPOSED) and isinstance(output, Tensor):
             self._made[id(output)] = (name, output, output._version)
         return output
 
@@ -166,6 +172,10 @@ class _Watch:
             return "it has no running statistics"
         if len(sources) != 1 or layer is None:
             return "its input is not the output of one layer"
+        if isinstance(self.modules[layer], _TRANSPOSED):
+            return f"it follows {layer}, a transposed convolution, into which it is not folded"
+        if "weight" not in self.modules[layer]._parameters:
+            return f"the weight of {layer} is computed by a parametrization or a hook, so it can't be folded into it"
         if self.calls[layer] != self.calls[norm] or followers[layer] != 1:
             return f"{layer} is used elsewhere too"
         shared = [p for m in (module, self.modules[layer]) for p in m.parameters() if owners[id(p)] > 1]

@@ -55,7 +55,7 @@ _ATTENTION = F.multi_head_attention_forward
 
 
 class Operation(nn.Module):
-    """Stands for a functional operation at one place of a model; outside of the model's forward it can be called too."""
+    """Stands for a functional operation at one place of a model; can be called outside of the model's forward too."""
 
     def __init__(self, kind: Kind):
         super().__init__()

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qdash.buffers import kept_buffers
 from qdash.errors import ModelError, QdashError

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from qdash.bench import Bench
 from qdash.errors import ModelError
 from qdash.gradients import differentiable_recurrence, differentiating
-from qdash.instrument import Instrument
+from qdash.instrument import Instrument, Override
 from qdash.losses import Loss
 from qdash.trainable import TrainableLayer
 from qdash.trained import TrainedLayer
@@ -24,19 +24,21 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class Learner:
     """Layers that are quantized and trained together, all others being FP32, under one Adam.
 
-    The learning rate falls from its start to 0 over `steps` as half a cosine.
+    layers: their names in call order. modules: those that own their weights, by name. The learning rate falls from its
+    start to 0 over `steps` as half a cosine.
     """
 
-    def __init__(self, layers: Mapping[str, TrainableLayer], learning_rate: float, steps: int):
-        self.layers, self._learning_rate, self._steps = layers, learning_rate, steps
+    def __init__(self, layers: Sequence[str], modules: Mapping[str, TrainableLayer], learning_rate: float, steps: int):
+        self._layers, self._modules = layers, modules
+        self._learning_rate, self._steps = learning_rate, steps
         self.step = 0
         self._tensors: dict[str, Tensor] = {}
-        for layer, trainable in layers.items():
+        for layer, trainable in modules.items():
             for name, tensor in trainable.trained_tensors().items():
                 if not any(tensor is known for known in self._tensors.values()):  # tied weights are trained once
                     self._tensors[json.dumps([layer, name])] = tensor
         self._adam = torch.optim.Adam(self._tensors.values(), lr=learning_rate, eps=_ADAM_EPSILON)
-        if not any(layer.learns for layer in layers.values()):
+        if not any(module.learns for module in modules.values()):
             self.step = steps
 
     def learn(self, bench: Bench, loss: Loss) -> Tensor:
@@ -44,23 +46,23 @@ class Learner:
 
         Raises ModelError where the model can't be differentiated.
         """
-        start = next(iter(self.layers))
+        overrides: dict[str, Override] = {name: module.run for name, module in self._modules.items()}
         with _differentiable(bench.instrument):
-            output = bench.replay({name: layer.run for name, layer in self.layers.items()}, start, detach=False)
+            output = bench.replay(overrides, self._layers[0], detach=False)
             value = loss(output, bench.reference, bench.batch.target).mean()
             if value.requires_grad and bool(torch.isfinite(value)):
                 self._follow(_gradients(value, list(self._tensors.values())))
         self.step += 1
-        bench.instrument.executed_macs += self.work(bench) - bench.work_from(start)
+        bench.instrument.executed_macs += self.work(bench) - bench.work_from(self._layers[0])
         return value.detach()
 
     def work(self, bench: Bench) -> float:
         """Multiply-accumulates of a step on the bench's batch: forward, backward to inputs, backward to weights."""
-        return 2 * bench.work_from(next(iter(self.layers))) + sum(bench.work_inside(layer) for layer in self.layers)
+        return 2 * bench.work_from(self._layers[0]) + sum(bench.work_inside(layer) for layer in self._layers)
 
     def trained(self) -> dict[str, TrainedLayer]:
-        """By layer, as it stands."""
-        return {name: layer.trained() for name, layer in self.layers.items()}
+        """By module, as it stands."""
+        return {name: module.trained() for name, module in self._modules.items()}
 
     def state(self) -> dict[str, Tensor]:
         """All that a new process needs to go on, besides `step`."""

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from qdash.instrument import Forward, Instrument
 from qdash.layers.base import LayerKind
 from qdash.samples import Batch
-from qdash.trees import tensors
+from qdash.trees import cloned, tensors
 
 
 class MacCounter:
@@ -24,7 +24,9 @@ class MacCounter:
     def __call__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> float:
         kind = self._layers.get(name)
         if kind is not None:
-            return float(kind.macs(self._instrument.modules[name], (*args, *kwargs.values()), output))
+            # Inside a layer, operations that are seen count for themselves.
+            count = kind.macs if self._instrument.shows is None else kind.weight_macs
+            return float(count(self._instrument.modules[name], (*args, *kwargs.values()), output))
         share = self._other.get(name)
         if not share:
             return 0.0
@@ -32,8 +34,13 @@ class MacCounter:
         return share * (len(first_tensor) if first_tensor is not None and first_tensor.dim() else 1)
 
 
-def other_work(instrument: Instrument, layers: Mapping[str, LayerKind], batch: Batch) -> dict[str, float]:
-    """Module → multiply-accumulates per sample that it does itself, outside the known layer kinds."""
+def other_work(
+    instrument: Instrument, layers: Mapping[str, LayerKind], batch: Batch, known: Mapping[str, float]
+) -> dict[str, float]:
+    """Module → multiply-accumulates per sample and call that it does itself, outside the known layer kinds.
+
+    known: at least so many per sample, in all calls; torch's counter doesn't know fused attention on every device.
+    """
     own: dict[str, float] = {}
     calls: dict[str, int] = {}
     inside: list[float] = [0.0]  # per open call: what its nested calls did
@@ -52,5 +59,6 @@ def other_work(instrument: Instrument, layers: Mapping[str, LayerKind], batch: B
             return output
 
         with instrument.intercepting(watch):
-            instrument.run(batch.args, batch.kwargs)
-    return {name: flops / 2 / batch.size / calls[name] for name, flops in own.items() if flops > 0}
+            instrument.run(*cloned((batch.args, batch.kwargs)))
+    work = {name: max(flops / 2 / batch.size, known.get(name, 0.0)) for name, flops in own.items()}
+    return {name: macs / calls[name] for name, macs in work.items() if macs > 0}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdash.arguments import inputs_of, with_inputs
 from qdash.instrument import Forward
 from qdash.layers.base import LayerKind
 from qdash.quant.statistics import Statistics
@@ -16,7 +17,7 @@ from qdash.registry import family
 from qdash.spec import Setting
 from qdash.trained import TrainedLayer
 from qdash.trees import map_tensors
-from qdash.weights import effective_weight
+from qdash.weights import effective_weight, exchanged, identity
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _BLOCKS = "per_channel"  # how weights are laid out for formats with blocks of their own: along the inputs of a channel
@@ -31,7 +32,7 @@ class LayerQuantizer:
         module: nn.Module,
         kind: LayerKind,
         setting: Setting,
-        statistics: Callable[[], Statistics],
+        statistics: Callable[[str], Statistics],
         trained: TrainedLayer | None = None,
     ):
         self.name, self.module, self.kind, self.setting = name, module, kind, setting
@@ -40,6 +41,9 @@ class LayerQuantizer:
         self._format = family("formats").create(setting.activation_format)
         self._granularity = family("granularities").create(setting.activation_granularity or kind.dynamic_granularity)
         self.quantizes_input: bool = self._mode.quantizes_inputs and kind.quantizes_input
+        self._inputs, self._weight_inputs = kind.inputs(module), kind.weight_inputs(module)
+        self._fixed_ranges: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
+        self._constants: dict[int, tuple[Tensor, Tensor]] = {}  # holding a weight keeps its id its own
 
     def run(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The override that quantizes weights and input."""
@@ -50,38 +54,47 @@ class LayerQuantizer:
     @contextmanager
     def quantized_weights(self) -> Iterator[None]:
         """The layer with quantized weights inside the block; the same memory layout as before."""
-        owners = {name: getattr(self.module, name) for name in self.weights}
-        originals = {name: owner.data for name, owner in owners.items()}
-        try:
-            for name, owner in owners.items():
-                owner.data = self.weights[name]
+        with exchanged(self.module, self.weights):
             yield
-        finally:
-            for name, owner in owners.items():
-                owner.data = originals[name]
+
+    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Name → argument, of the arguments that are quantized as activations."""
+        found = inputs_of(self._inputs, args, kwargs)
+        return {name: value for name, value in found.items() if name not in self._weight_inputs}
 
     def quantized_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        """The arguments with the first one quantized; integer tensors are left."""
+        """The arguments with the layer's inputs quantized; integer tensors are left.
+
+        An argument that is passed as several inputs stays one object, which attention layers look at.
+        """
         if not self.quantizes_input:
             return args, kwargs
-        if args:
-            return (self._quantized(args[0]), *args[1:]), kwargs
-        first, *rest = kwargs
-        return args, {first: self._quantized(kwargs[first]), **{key: kwargs[key] for key in rest}}
+        given, done = inputs_of(self._inputs, args, kwargs), {}
+        for name, value in given.items():
+            if id(value) not in done:
+                done[id(value)] = self._quantized(value, name)
+        changed = {name: done[id(value)] for name, value in given.items()}
+        return with_inputs(self._inputs, args, kwargs, changed)
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """Parameter name → fake-quantized weight, fine-tuned where the layer was trained."""
+        """Path of a weight → fake-quantized weight, fine-tuned where the layer was trained."""
         if self._trained is not None:
             return {path: self._like_original(path, weight) for path, weight in self._trained.weights.items()}
         axes = self.kind.weights(self.module)
-        return {name: self._quantized_weight(getattr(self.module, name).data, axis) for name, axis in axes.items()}
+        return {path: self._quantized_weight(effective_weight(self.module, path), axis) for path, axis in axes.items()}
 
-    def weight_energies(self) -> tuple[Tensor, Tensor]:
-        """(Σ w², Σ (w − w̃)²) over all weights of the layer, float64 scalars."""
+    def weight_energies(self, seen: set[int]) -> tuple[Tensor, Tensor]:
+        """(Σ w², Σ (w − w̃)²) over the weights of the layer, float64 scalars.
+
+        Weights whose identity is in `seen` are left out, the others join it.
+        """
         signal, noise = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-        for name, quantized in self.weights.items():
-            original = getattr(self.module, name).data.double()
+        for path, quantized in self.weights.items():
+            if identity(self.module, path) in seen:
+                continue
+            seen.add(identity(self.module, path))
+            original = effective_weight(self.module, path).double()
             signal = signal.to(original.device) + original.square().sum()
             noise = noise.to(original.device) + (original - quantized.double()).square().sum()
         return signal, noise
@@ -100,10 +113,20 @@ class LayerQuantizer:
             quantized = format.fake_quantize_blocks(rows)
         return torch.empty_like(weight).copy_(granularity.restore(quantized, tuple(weight.shape), axis))
 
-    def _quantized(self, tree: Any) -> Any:
-        return map_tensors(lambda x: self._quantize_input(x) if x.is_floating_point() else x, tree)
+    def _quantized(self, tree: Any, name: str) -> Any:
+        if name in self._weight_inputs:
+            return self._quantized_constant(tree, self._weight_inputs[name])
+        return map_tensors(lambda x: self._quantize_input(x, name) if x.is_floating_point() else x, tree)
 
-    def _quantize_input(self, x: Tensor) -> Tensor:
+    def _quantized_constant(self, weight: Tensor, axis: int) -> Tensor:
+        if id(weight) not in self._constants:
+            quantized = self._quantized_weight(weight.detach(), axis)
+            if not isinstance(weight, nn.Parameter):  # computed on the way
+                return quantized
+            self._constants[id(weight)] = weight, quantized
+        return self._constants[id(weight)][1]
+
+    def _quantize_input(self, x: Tensor, name: str) -> Tensor:
         if x.numel() == 0:
             return x
         if not self._format.needs_range:
@@ -112,7 +135,7 @@ class LayerQuantizer:
         if self._mode.live_ranges:
             scale, zero_point = self._live(x)
         else:
-            scale, zero_point = self._fixed(x.device)
+            scale, zero_point = self._fixed(name, x.device)
         quantized = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
         return quantized.to(x.dtype)  # type: ignore[no-any-return]
 
@@ -123,21 +146,13 @@ class LayerQuantizer:
         scale, zero_point = self._format.live_parameters(low, high, scheme, power_of_two)
         return scale, zero_point
 
-    def _fixed(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        if device not in self._by_device:
-            scale, zero_point = (torch.from_numpy(p).to(device)[0] for p in self._parameters)
-            self._by_device[device] = scale, zero_point
-        return self._by_device[device]
-
     def _like_original(self, path: str, weight: Tensor) -> Tensor:
         return torch.empty_like(effective_weight(self.module, path)).copy_(weight)
 
-    @cached_property
-    def _parameters(self) -> tuple[Any, Any]:
-        if self._trained is not None and self._trained.input is not None:
-            return self._trained.input
-        return input_parameters(self._statistics(), self.setting)
-
-    @cached_property
-    def _by_device(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
-        return {}
+    def _fixed(self, name: str, device: torch.device) -> tuple[Tensor, Tensor]:
+        if (name, device) not in self._fixed_ranges:
+            parameters = self._trained.inputs.get(name) if self._trained is not None else None
+            parameters = parameters or input_parameters(self._statistics(name), self.setting)
+            scale, zero_point = (torch.from_numpy(p).to(device)[0] for p in parameters)
+            self._fixed_ranges[name, device] = scale, zero_point
+        return self._fixed_ranges[name, device]

@@ -21,7 +21,7 @@ class RandomState:
     @classmethod
     def now(cls) -> "RandomState":
         """Copies of the states."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
         return cls(torch.get_rng_state(), cuda, random.getstate(), np.random.get_state(legacy=False))
 
     def restore(self) -> None:

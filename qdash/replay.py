@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument
-from qdash.trees import map_tensors, tensors
+from qdash.random_state import RandomState
+from qdash.trees import cloned, map_tensors, tensors
 
 
 @dataclass
@@ -29,7 +29,8 @@ class Slot:
     fresh: bool = False  # the output is written to later: hand back copies
     aliases: list["_Alias | None"] = field(default_factory=list)  # per output tensor, if fresh
     writes: list[tuple[int, Tensor]] = field(default_factory=list)  # argument tensor → content after the call
-    random_state: Tensor | None = None  # of the CPU generator after the call, where it drew numbers
+    random_before: RandomState | None = None  # where it keeps its inputs and the model draws numbers
+    random_after: RandomState | None = None  # where the call drew numbers
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Recorder:
         self._fresh_slots: frozenset[int] = frozenset()
         self._fresh_inputs: frozenset[int] = frozenset()
         self._writes_to_batch = False
-        self._draws = False
+        self.draws = False  # whether the model draws random numbers
 
     def record(
         self,
@@ -86,36 +87,36 @@ class Recorder:
         is called before each.
         """
         while True:
-            recording = _Recording(self._fresh_slots, self._fresh_inputs, keep_inputs, self._draws, self._executed)
+            recording = _Recording(self._fresh_slots, self._fresh_inputs, keep_inputs, self.draws, self._executed)
             starting()
             before = self._executed()
-            state = torch.get_rng_state()
-            batch = map_tensors(Tensor.clone, [args, kwargs])  # the forward may write into its input
+            state = RandomState.now()
+            batch = cloned([args, kwargs])  # the forward may write into its input
             seen = [(t, t._version) for t in tensors(batch)]
             with self.instrument.intercepting(recording):
                 output = self.instrument.run(*batch)
             self._writes_to_batch |= any(t._version != v for t, v in seen)
-            draws = not torch.equal(state, torch.get_rng_state())
+            draws = not state.same(RandomState.now())
             slots, inputs = recording.changed()
-            torch.set_rng_state(state)
-            if slots <= self._fresh_slots and inputs <= self._fresh_inputs and draws <= self._draws:
+            state.restore()
+            if slots <= self._fresh_slots and inputs <= self._fresh_inputs and draws <= self.draws:
                 return Tape(recording.slots, output, self._executed() - before)
             self._fresh_slots |= slots
             self._fresh_inputs |= inputs
-            self._draws |= draws
+            self.draws |= draws
 
     def replay(self, tape: Tape, stop: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A forward in which every call that ended before slot `stop` hands back its recorded output.
 
         Raises ModelError where the model doesn't repeat its calls.
         """
-        state = torch.get_rng_state() if self._draws else None
-        batch = map_tensors(Tensor.clone, [args, kwargs]) if self._writes_to_batch else [args, kwargs]
+        state = RandomState.now() if self.draws else None
+        batch = cloned([args, kwargs]) if self._writes_to_batch else [args, kwargs]
         replaying = _Replaying(tape, stop)
         with self.instrument.intercepting(replaying):
             output = self.instrument.run(*batch)
         if state is not None:
-            torch.set_rng_state(state)
+            state.restore()
         replaying.check_unharmed()
         return output
 
@@ -149,9 +150,9 @@ class _Recording:
         self._output_versions.append([])
         given = list(tensors([args, kwargs]))
         versions = [t._version for t in given]
-        state = torch.get_rng_state() if self._draws else None
+        state = RandomState.now() if self._draws else None
         if name in self._keep_inputs:
-            slot.inputs = (args, kwargs)
+            slot.inputs, slot.random_before = (args, kwargs), state
             self._input_versions[position] = versions
             if position in self._fresh_inputs:
                 slot.inputs = tuple(map_tensors(Tensor.clone, [args, kwargs]))
@@ -160,8 +161,8 @@ class _Recording:
         output = forward(*args, **kwargs)
         slot.end, slot.macs = len(self.slots), self._executed() - executed
         slot.writes = [(i, t.clone()) for i, t in enumerate(given) if t._version != versions[i]]
-        if state is not None and not torch.equal(state, after := torch.get_rng_state()):
-            slot.random_state = after
+        if state is not None and not state.same(after := RandomState.now()):
+            slot.random_after = after
         self._keep(slot, position, output, given)
         return output
 
@@ -200,8 +201,8 @@ class _Replaying:
         return self._hand_back(slot, args, kwargs)
 
     def _hand_back(self, slot: Slot, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if slot.random_state is not None:
-            torch.set_rng_state(slot.random_state)
+        if slot.random_after is not None:
+            slot.random_after.restore()
         given = list(tensors([args, kwargs])) if slot.writes or slot.fresh else []
         for argument, content in slot.writes:
             given[argument].copy_(content)

@@ -41,6 +41,10 @@ class Samples(ABC):
     def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
         """(input tree, labels or None), stacked along axis 0."""
 
+    def groups(self, indices: np.ndarray, size: int) -> list[np.ndarray]:
+        """The samples of each batch of one pass: at most `size` that can be fetched together."""
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
+
     @abstractmethod
     def labels(self) -> np.ndarray | None:
         """All labels where they are one integer a sample, for stratified splits; None otherwise."""
@@ -77,6 +81,8 @@ class ArraySamples(Samples):
     """Tensors of equal length along axis 0."""
 
     def __init__(self, inputs: Any, target: Tensor | None, origin: str):
+        if any(t.dim() == 0 for t in tensors(inputs)):
+            raise DataError(f"{origin}: an input is a single number; the samples must lie along axis 0")
         lengths = {len(t) for t in tensors(inputs)}
         if len(lengths) != 1:
             raise DataError(f"{origin}: inputs have different lengths {sorted(lengths)}; they must agree")
@@ -123,21 +129,3 @@ class DatasetSamples(Samples):
 
     def labels(self) -> np.ndarray | None:
         return None
-
-
-def from_batches(batches: Sequence[Any], origin: str) -> ArraySamples:
-    """Joins an iterable's batches, each (x, y) or x, along axis 0.
-
-    Raises DataError where there is none or where their shapes differ.
-    """
-    if not batches:
-        raise DataError(f"{origin}: it gave no batch; give at least one")
-    labelled = isinstance(batches[0], tuple | list) and len(batches[0]) == 2
-    inputs = [b[0] if labelled else b for b in batches]
-    try:
-        columns = [torch.cat(parts) for parts in zip(*(list(tensors(i)) for i in inputs), strict=True)]
-        target = torch.cat([torch.as_tensor(b[1]) for b in batches]) if labelled else None
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{origin}: its batches can't be joined: {error}; pad the samples to one shape") from error
-    column = iter(columns)
-    return ArraySamples(map_tensors(lambda _: next(column), inputs[0]), target, origin)

@@ -52,6 +52,11 @@ class Setting(Frozen):
     activation_scheme: Scheme = "affine"
     power_of_two_scales: bool = False
 
+    @model_validator(mode="after")
+    def _inputs_can_share_scales_so(self) -> "Setting":
+        _check_input_granularity(self.mode, self.activation_granularity)
+        return self
+
     @property
     def key(self) -> str:
         """A short stable name; fields at their defaults are left out, so that a new field changes no stored key."""
@@ -70,7 +75,10 @@ class Setting(Frozen):
 
 
 class Source(Frozen):
-    """Where the model and the samples come from, and which samples are used."""
+    """Where the model and the samples come from, which samples are used, and what is looked at besides modules.
+
+    `include`: `functional` makes layers of the functional operations that carry quantized activations.
+    """
 
     model: Model
     weights: Annotated[str, AfterValidator(absolute_path)] | None = None
@@ -84,12 +92,13 @@ class Source(Frozen):
     calibration_batch_size: int = Field(32, ge=1)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     seed: int = Field(0, ge=0)
+    include: tuple[Literal["functional"], ...] = ()
 
 
 class SweepSpec(Source):
     """One sweep: every layer under every setting of the matrix observers × formats.
 
-    `until_decided`: a layer is measured on more samples only until its interval lies on one side of `tolerance` points.
+    `paranoid`: a random tenth of the replays is compared with full forwards. `until_decided`: a layer is measured on more samples only until its interval lies on one side of `tolerance` points.
     """
 
     mode: Mode = "static"
@@ -103,6 +112,7 @@ class SweepSpec(Source):
     power_of_two_scales: bool = False
     method: Method = "one_at_a_time"
     layers: str = "*"
+    paranoid: bool = False
     until_decided: bool = False
     tolerance: float = Field(1.0, gt=0, lt=100)
     executor: Executor = "inline"
@@ -113,6 +123,17 @@ class SweepSpec(Source):
             raise ValueError(f"until_decided needs the method one_at_a_time, not {self.method}")
         if self.until_decided and not family("metrics").create(self.metric).binary:
             raise ValueError(f"until_decided needs a metric of hits and misses, not {self.metric}")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_can_share_scales_so(self) -> "SweepSpec":
+        _check_input_granularity(self.mode, self.activation_granularity)
+        return self
+
+    @model_validator(mode="after")
+    def _quantizes_operands(self) -> "SweepSpec":
+        if self.include and not family("modes").create(self.mode).quantizes_inputs:
+            raise ValueError(f"include functional quantizes activations, which stay FP32 in mode {self.mode}")
         return self
 
     @model_validator(mode="after")
@@ -183,6 +204,19 @@ def check_known(wanted: Iterable[str], layers: Iterable[str]) -> None:
     known = list(layers)
     for layer in sorted(set(wanted) - set(known)):
         raise SpecError(f"layer {layer!r} is not in this run; its layers are: {', '.join(known[:12])}")
+
+
+def _check_input_granularity(mode: str, granularity: str | None) -> None:
+    """Raises ValueError where inputs of the mode can't have scales so."""
+    how = family("modes").create(mode)
+    if granularity is None or not how.quantizes_inputs:
+        return
+    fitting = "live_inputs" if how.live_ranges else "calibrated_inputs"
+    if not getattr(family("granularities").create(granularity), fitting):
+        choices = [entry.name for entry in family("granularities") if getattr(entry.member, fitting)]
+        raise ValueError(
+            f"activation_granularity {granularity} doesn't fit mode {mode}; choose {', '.join(choices)} or leave it out"
+        )
 
 
 def matches(layer: str, patterns: str) -> bool:

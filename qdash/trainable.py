@@ -1,9 +1,8 @@
 """A layer that learns under quantization: latent weights, and scales where asked for, on their way to the grid."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +83,8 @@ class TrainableWeight:
 class TrainableLayer(LayerQuantizer):
     """Runs like its base class, in a graph that leads to the tensors of `trained_tensors`.
 
-    Biases stay as they are. `shared`: weights that other layers train too (tied weights), by identity.
+    Biases stay as they are. `calibrated`: the inputs that have a range. `shared`: weights that other modules train too
+    (tied weights), by identity.
     """
 
     def __init__(
@@ -93,36 +93,38 @@ class TrainableLayer(LayerQuantizer):
         module: nn.Module,
         kind: LayerKind,
         setting: Setting,
-        statistics: Callable[[], Statistics],
+        statistics: Callable[[str], Statistics],
+        calibrated: Sequence[str],
+        device: torch.device,
         learned_scale: bool = False,
         shared: dict[int, TrainableWeight] | None = None,
     ):
         super().__init__(name, module, kind, setting, statistics)
-        self._learned_scale = learned_scale
         shared = {} if shared is None else shared
         self.trainable: dict[str, TrainableWeight] = {}
         for path, axis in kind.weights(module).items():
-            weight = effective_weight(module, path)
+            weight, key = effective_weight(module, path), identity(module, path)
             if weight.numel():
-                key = identity(module, path)
-                self.trainable[path] = shared.setdefault(key, TrainableWeight(weight, axis, setting, learned_scale))
+                if key not in shared:
+                    shared[key] = TrainableWeight(weight, axis, setting, learned_scale)
+                self.trainable[path] = shared[key]
+        has_fixed_ranges = self.quantizes_input and not self._mode.live_ranges and self._format.needs_range
+        self._scales: dict[str, LearnedScale] = {}
+        for input in calibrated if has_fixed_ranges else ():
+            grid = self._fixed(input, device)
+            self._scales[input] = LearnedScale(*grid, self._format, setting.activation_scheme, learned_scale)
 
     @property
     def learns(self) -> bool:
-        """Whether there is something to learn: it isn't where quantizing the weights changes nothing."""
-        scales = (weight.scale for weight in self.trainable.values())
-        learned = any(scale is not None and scale.growth is not None for scale in (self._input, *scales))
-        return learned or not all(weight.exact for weight in self.trainable.values())
+        """Whether there is something to learn: there isn't where quantizing the weights changes nothing."""
+        return self._grows or not all(weight.exact for weight in self.trainable.values())
 
     def trained_tensors(self) -> dict[str, Tensor]:
         """The leaves of the graph by a name that is the same in every process."""
         found = {path: weight.displacement for path, weight in self.trainable.items()}
-        for path, weight in self.trainable.items():
-            if weight.scale is not None and weight.scale.growth is not None:
-                found[f"{path} scale"] = weight.scale.growth
-        if self._input is not None and self._input.growth is not None:
-            found["input scale"] = self._input.growth
-        return found
+        scales = {path: weight.scale for path, weight in self.trainable.items()} | self._scales
+        grown = {f"scale of {name}": scale.growth for name, scale in scales.items() if scale is not None}
+        return found | {name: growth for name, growth in grown.items() if growth is not None}
 
     @contextmanager
     def quantized_weights(self) -> Iterator[None]:
@@ -134,28 +136,28 @@ class TrainableLayer(LayerQuantizer):
         """What it has learned so far."""
         with torch.no_grad():
             weights = {path: weight.quantized() for path, weight in self.trainable.items()}
-        scales = {p: w.scale.parameters() for p, w in self.trainable.items() if w.scale is not None}
-        return TrainedLayer(weights, scales, None if self._input is None else self._input.parameters())
+        scales = {path: w.scale.parameters() for path, w in self.trainable.items() if w.scale is not None}
+        return TrainedLayer(weights, scales, {name: scale.parameters() for name, scale in self._scales.items()})
 
-    @cached_property
-    def _input(self) -> LearnedScale | None:
-        if not self.quantizes_input or self._mode.live_ranges or not self._format.needs_range:
-            return None
-        parameters = [torch.from_numpy(p)[0] for p in self._parameters]
-        device = next(self.module.parameters()).device
-        scale, zero_point = (p.to(device) for p in parameters)
-        return LearnedScale(scale, zero_point, self._format, self.setting.activation_scheme, self._learned_scale)
+    @property
+    def _grows(self) -> bool:
+        scales = [weight.scale for weight in self.trainable.values()] + list(self._scales.values())
+        return any(scale is not None and scale.growth is not None for scale in scales)
 
-    def _quantize_input(self, x: Tensor) -> Tensor:
+    def _quantize_input(self, x: Tensor, name: str) -> Tensor:
         if x.numel() == 0:
             return x
         if not self._format.needs_range:
-            return passed_through(x, super()._quantize_input(x.detach()))
-        if self._input is None:
-            scale, zero_point, factor = *self._live(x.detach()), 1.0
+            return passed_through(x, super()._quantize_input(x.detach(), name))
+        factor = 1.0
+        if self._mode.live_ranges:
+            scale, zero_point = self._live(x.detach())
+        elif name in self._scales:
+            learned = self._scales[name]
+            scale, zero_point = learned.scale(), learned.zero_point
+            factor = lsq_gradient_scale(x[0].numel(), learned.start, learned.largest)
         else:
-            scale, zero_point = self._input.scale(), self._input.zero_point
-            factor = lsq_gradient_scale(x[0].numel(), self._input.start, self._input.largest)
+            scale, zero_point = self._fixed(name, x.device)
         scheme = self.setting.activation_scheme
         return fake_quantize(x.float(), scale, zero_point, self._format, scheme, factor).to(x.dtype)
 

@@ -14,42 +14,40 @@ from qdash.quant.affine import QuantParameters
 
 @dataclass(frozen=True)
 class TrainedLayer:
-    """One layer after its fine-tune.
+    """One module of a layer after its fine-tune.
 
-    weights: path relative to the module → the weight as it is used, on its grid.
-    scales: path → (scale, zero point) of a weight's rows, where its format has them. input: of a calibrated input.
+    weights: path relative to the module → the weight as it is used, on its grid. scales: path → (scale, zero point) of
+    a weight's rows, where its format has them. inputs: name → the same of a calibrated input.
     """
 
     weights: Mapping[str, Tensor]
     scales: Mapping[str, QuantParameters] = field(default_factory=dict)
-    input: QuantParameters | None = None
+    inputs: Mapping[str, QuantParameters] = field(default_factory=dict)
 
     def tensors(self) -> dict[tuple[str, str], Tensor]:
-        """By (what, path)."""
+        """By (what, path or name)."""
         found = {("weight", path): weight for path, weight in self.weights.items()}
-        pairs = dict(self.scales) | ({} if self.input is None else {"input": self.input})
-        for path, parameters in pairs.items():
-            kind = "scale" if path in self.scales else "input"
-            found[f"{kind}_scale", path] = torch.from_numpy(parameters.scale)
-            found[f"{kind}_zero_point", path] = torch.from_numpy(parameters.zero_point)
+        for what, pairs in (("weight", self.scales), ("input", self.inputs)):
+            for name, parameters in pairs.items():
+                found[f"{what} scale", name] = torch.from_numpy(parameters.scale)
+                found[f"{what} zero point", name] = torch.from_numpy(parameters.zero_point)
         return found
 
     @classmethod
     def from_tensors(cls, found: Mapping[tuple[str, str], Tensor]) -> "TrainedLayer":
         """The inverse of `tensors`."""
 
-        def parameters(kind: str, path: str) -> QuantParameters:
-            return QuantParameters(*(found[f"{kind}_{part}", path].numpy() for part in ("scale", "zero_point")))
+        def parameters(what: str) -> dict[str, QuantParameters]:
+            names = [name for kind, name in found if kind == f"{what} scale"]
+            parts = ("scale", "zero point")
+            return {n: QuantParameters(*(found[f"{what} {part}", n].numpy() for part in parts)) for n in names}
 
-        return cls(
-            {path: tensor for (what, path), tensor in found.items() if what == "weight"},
-            {path: parameters("scale", path) for what, path in found if what == "scale_scale"},
-            parameters("input", "input") if ("input_scale", "input") in found else None,
-        )
+        weights = {path: tensor for (what, path), tensor in found.items() if what == "weight"}
+        return cls(weights, parameters("weight"), parameters("input"))
 
 
 Trained = Mapping[tuple[str, str], TrainedLayer]
-"""By layer and key of the setting."""
+"""By module and key of the setting."""
 
 
 def save_trained(path: Path, layers: Mapping[str, TrainedLayer], metadata: Mapping[str, str]) -> None:

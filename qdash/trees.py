@@ -1,7 +1,8 @@
 """Tensors inside nested inputs and outputs: tuples, lists, dictionaries, named tuples, dataclasses."""
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from torch import Tensor
@@ -35,8 +36,13 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
         return dataclasses.replace(tree, **changes)
     if isinstance(tree, Mapping):
         mapped = {key: map_tensors(function, value) for key, value in tree.items()}
-        return mapped if type(tree) is dict else type(tree)(**mapped)
+        return mapped if type(tree) is dict else _like(tree, mapped)
     return tree
+
+
+def cloned(tree: Any) -> Any:
+    """The same structure with copies of its tensors, for a forward that may write into its input."""
+    return map_tensors(Tensor.clone, tree)
 
 
 def first_float(tree: Any) -> Tensor | None:
@@ -45,6 +51,14 @@ def first_float(tree: Any) -> Tensor | None:
     if isinstance(logits, Tensor):
         return logits
     return next((t for t in tensors(tree) if t.is_floating_point()), None)
+
+
+def _like(tree: Mapping[Any, Any], mapped: dict[Any, Any]) -> Any:
+    if not isinstance(tree, MutableMapping):
+        return type(tree)(**mapped)
+    changed = copy.copy(tree)  # keeps what the type adds: an order, a default factory, an encoding
+    changed.update(mapped)
+    return changed
 
 
 def _is_dataclass(tree: Any) -> bool:

@@ -102,7 +102,8 @@ def _exchange(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None
     if getattr(owner, name) is not stored:
         raise ModelError(_computed(module, path))
     original = stored.data
-    stored.data = tensor
+    rescales = getattr(owner, "max_norm", None) is not None  # looking a row up writes into the table
+    stored.data = tensor.clone() if rescales else tensor
 
     def restore() -> None:
         stored.data = original

@@ -18,15 +18,23 @@ THREADS_VARIABLE = "QDASH_BENCHMARK_THREADS"
 
 @dataclass
 class Clock:
-    """CPU seconds of this process, all its threads, by part."""
+    """CPU seconds of this process, all its threads, by part; a part inside another counts for itself alone."""
 
     parts: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        started = time.process_time()
-        yield
-        self.parts[name] = self.parts.get(name, 0.0) + time.process_time() - started
+        started, before = time.process_time(), self.total
+        try:
+            yield
+        finally:
+            inside = self.total - before
+            self.parts[name] = self.parts.get(name, 0.0) + time.process_time() - started - inside
+
+    @property
+    def total(self) -> float:
+        """Over all parts."""
+        return sum(self.parts.values())
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ def show(
     """Prints the row. scores: by module path, larger means more sensitive. evaluations: passes over the images."""
     row = {
         "version": version,
-        "cpu_s": sum(clock.parts.values()),
+        "cpu_s": clock.total,
         "parts": clock.parts,
         "layers": len(scores),
         "meaning": meaning,
@@ -85,11 +93,7 @@ def show(
 
 
 def module_path(scope: str) -> str:
-    """The module's path from a node's name in an exported graph.
-
-    >>> module_path("/layer2/layer2.0/downsample/downsample.0/Conv"), module_path("/fc/Gemm")
-    ('layer2.0.downsample.0', 'fc')
-    """
+    """The module's path from a node's name in an exported graph: `/layer2/layer2.0/conv1/Conv` is `layer2.0.conv1`."""
     parts = scope.strip("/").split("/")[:-1]
     return ".".join(
         part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")

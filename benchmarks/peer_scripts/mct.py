@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import version
 
 import numpy as np
@@ -38,17 +39,13 @@ def main() -> None:
 
     target = WEIGHTS_MEMORY * sum(parameter.numel() for parameter in subject.model.parameters())
     search = mct.core.MixedPrecisionQuantizationConfig(num_of_images=subject.images, use_hessian_based_scores=False)
-    with clock.part("all"):
-        try:
-            mct.ptq.pytorch_post_training_quantization(
-                subject.model,
-                data,
-                target_resource_utilization=mct.core.ResourceUtilization(weights_memory=target),
-                core_config=mct.core.CoreConfig(mixed_precision_config=search),
-            )
-        except TableDone:
-            clock.parts["calibration"] = -clock.parts["sweep"]
-    clock.parts["calibration"] += clock.parts.pop("all")
+    with suppress(TableDone), clock.part("calibration"):
+        mct.ptq.pytorch_post_training_quantization(
+            subject.model,
+            data,
+            target_resource_utilization=mct.core.ResourceUtilization(weights_memory=target),
+            core_config=mct.core.CoreConfig(mixed_precision_config=search),
+        )
     meaning = "distance at interest points, at 8 bits; exact"
     show(version("model-compression-toolkit"), clock, scores, meaning, f"{len(evaluations)} + 1 (three widths)")
 

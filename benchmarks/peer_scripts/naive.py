@@ -6,6 +6,7 @@ Weights per channel, symmetric; inputs per tensor, affine, min-max; with torch's
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -78,7 +79,7 @@ def fold_norms(model: nn.Module) -> None:
     """Folds each BatchNorm into the convolution that is its elder sibling; in place."""
     for parent in model.modules():
         children = list(parent.named_children())
-        for (name, module), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (name, module), (norm_name, norm) in pairwise(children):
             if isinstance(module, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(module, norm))
                 setattr(parent, norm_name, nn.Identity())

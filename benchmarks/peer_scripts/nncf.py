@@ -5,6 +5,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import nncf
@@ -12,6 +13,7 @@ import openvino
 import torch
 from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParameters
 from nncf.quantization.algorithms.accuracy_control import ranker
+from torch import nn
 
 from benchmarks.peer_scripts.common import Clock, Given, given, mean_kl, show, threads
 
@@ -30,14 +32,11 @@ def main() -> None:
     with clock.part("export"):
         model = openvino.convert_model(subject.model, example_input=subject.batches[0])
         model.reshape([-1, *subject.batches[0].shape[1:]])
-    with clock.part("all"):
-        try:
-            rank(model, subject)
-        except RankingDone:
-            clock.parts["calibration"] = -clock.parts["sweep"]
-    clock.parts["calibration"] += clock.parts.pop("all")
-    meaning = "KL of the model's output, nats, won back by this group in FP32; leave one out"
-    show(nncf.__version__, clock, scores, meaning, f"{len(scores)} + 3")
+    with suppress(RankingDone), clock.part("calibration"):
+        rank(model, subject)
+    meaning = "minus the KL with this group in FP32, nats; leave one out"
+    layers = by_layer(scores, subject.model)
+    show(nncf.__version__, clock, layers, meaning, f"{len(set(scores.values()))} groups + 3")
 
 
 def limit_cores() -> None:
@@ -78,16 +77,22 @@ def stop_after_ranking(clock: Clock, scores: dict[str, float]) -> None:
             subset = ranker.select_subset(self._ranking_subset_size, references, approximate, self._ranking_fn)
             values = self._sequential_calculation_ranking_score(model, graph, groups, subset, references)
         for group, value in zip(groups, values, strict=True):
-            names = [operation.node_name for operation in group.operations] or [group.quantizers[0].node_name]
-            scores["+".join(_module_path(name) for name in names)] = value
+            nodes = [operation.node_name for operation in group.operations] or [group.quantizers[0].node_name]
+            scores.update(dict.fromkeys(nodes, value))
         raise RankingDone
 
     ranker.Ranker.rank_groups_of_quantizers = scored
 
 
-def _module_path(node: str) -> str:
-    """`__module.layer1.0.conv1/aten::_convolution/Convolution` is `layer1.0.conv1`."""
-    return re.sub(r"/.*$", "", node.removeprefix("__module."))
+def by_layer(scores: dict[str, float], model: nn.Module) -> dict[str, float]:
+    """A folded convolution is called `Multiply_17`; their numbers ascend in the order of the model.
+
+    Other nodes: `__module.fc/ov_ext::linear/MatMul` is `fc`.
+    """
+    folded = sorted((node for node in scores if node.startswith("Multiply_")), key=lambda node: int(node.split("_")[1]))
+    convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    paths = dict(zip(folded, convolutions, strict=True))
+    return {paths.get(n, re.sub(r"/.*$", "", n.removeprefix("__module."))): value for n, value in scores.items()}
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def engine(method: str, tolerance: float | None, folder: Path) -> tuple[dict[str
     shared = {"model": ENGINE_MODEL, "data": ENGINE_DATA, "calibration_data": ENGINE_DATA, **_settings()}
     shared |= {"method": method, "until_decided": tolerance is not None, "tolerance": tolerance or 1.0}
     warm_up = checked(SweepSpec, **shared | {"layers": "fc", "samples": 2, "calibration_samples": 2})
-    _swept(warm_up, folder, Clock())  # whatever is imported late is imported now
+    with tempfile.TemporaryDirectory() as elsewhere:  # a calibration kept for the sweep would be free
+        _swept(warm_up, Path(elsewhere), Clock())  # whatever is imported late is imported now
     clock = Clock()
     return _swept(checked(SweepSpec, **shared), folder, clock), clock
 
@@ -59,9 +60,10 @@ def command(method: str, tolerance: float | None, folder: Path) -> tuple[dict[st
         arguments += ["--until-decided", "--tolerance", str(tolerance)]
     environment = os.environ | {"QDASH_HOME": str(folder)}
     environment.pop("QDASH_STORE_URL", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "qdash", "sweep", *arguments], env=environment, stdout=subprocess.PIPE, check=True
-    )
+    whole = [sys.executable, "-m", "qdash", "sweep", *arguments]
+    done = subprocess.run(whole, env=environment, stdout=subprocess.PIPE)
+    if done.returncode != 0:
+        sys.exit(done.returncode)  # its last line on stderr says why
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return json.loads(done.stdout), Clock({"command": used.ru_utime + used.ru_stime})
 

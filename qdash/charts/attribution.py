@@ -1,4 +1,4 @@
-"""Weights or inputs: which of the two does the damage at the layer's own output."""
+"""Weights or inputs: which of the two does the damage, at the layer's own output or, estimated, at the model's."""
 
 import math
 from collections.abc import Mapping
@@ -9,19 +9,22 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
+from qdash.results.diagnosis import attribution_place
 from qdash.results.text import decibels, share
 
 PARTS = (
-    ("weights only", "weights_only_layer_output_sqnr_db", theme.WEIGHTS),
-    ("inputs only", "inputs_only_layer_output_sqnr_db", theme.INPUTS),
-    ("both", "layer_output_sqnr_db", theme.BOTH),
+    ("weights only", "weights_only_{}_sqnr_db", theme.WEIGHTS),
+    ("inputs only", "inputs_only_{}_sqnr_db", theme.INPUTS),
+    ("both", "{}_sqnr_db", theme.BOTH),
 )
 
 
 def attribution_frame(row: Mapping[str, Any]) -> pd.DataFrame:
-    """part, sqnr_db (of the layer's output; NaN where it doesn't apply)."""
-    values = [math.nan if row[key] is None else float(row[key]) for _, key, _ in PARTS]
-    return pd.DataFrame({"part": [name for name, _, _ in PARTS], "sqnr_db": values})
+    """part, sqnr_db (NaN where it doesn't apply), place ("layer_output", or "model_output" where it is estimated)."""
+    place = attribution_place(row)
+    found = [row.get(key.format(place)) for _, key, _ in PARTS]
+    values = [math.nan if value is None else float(value) for value in found]
+    return pd.DataFrame({"part": [name for name, _, _ in PARTS], "sqnr_db": values, "place": place})
 
 
 def attribution_figure(frame: pd.DataFrame, part: float | None) -> go.Figure:
@@ -38,7 +41,7 @@ def attribution_figure(frame: pd.DataFrame, part: float | None) -> go.Figure:
         orientation="h",
         marker={"color": [colors[part] for part in drawn["part"]]},
         text=[decibels(value) for value in drawn["sqnr_db"]],
-        hovertemplate="%{y}: SQNR %{x:.2f} dB at the layer's output<extra></extra>",
+        hovertemplate="%{y}: SQNR %{x:.2f} dB<extra></extra>",
     )
     theme.laid_out(figure, title, 190, showlegend=False)
     figure.update_xaxes(title="SQNR, dB (shorter: more noise)", rangemode="tozero")
@@ -53,6 +56,8 @@ def attribution_title(frame: pd.DataFrame, part: float | None) -> str:
         if "inputs only" in measured:
             return "Neither weights nor inputs make any noise"
         return "Only the weights are quantized" if "weights only" in measured else "No errors were measured"
+    own = frame["place"].iloc[0] == "layer_output"
+    of = "of this layer's own noise" if own else "of this layer's noise at the model's output (estimated)"
     if part >= 0.5:
-        return f"The weights make {share(part)} of this layer's own noise"
-    return f"The inputs make {share(1 - part)} of this layer's own noise"
+        return f"The weights make {share(part)} {of}"
+    return f"The inputs make {share(1 - part)} {of}"

@@ -157,6 +157,8 @@ def _mark(
 
 
 def _add_size(figure: go.Figure, frame: pd.DataFrame) -> None:
+    """One bar per k: of the curve's set where it has one, so that sets of one k don't stack up."""
+    frame = frame.sort_values("on_curve", ascending=False, kind="stable").drop_duplicates("k").sort_values("k")
     figure.add_bar(
         x=frame["k"],
         y=frame["size_mb"],

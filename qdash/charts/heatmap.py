@@ -73,8 +73,8 @@ def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = No
     )
     if grid.size <= CLICK_CELLS:
         _add_click_targets(figure, frame)
-    row_px = theme.ROW_PX if len(grid) <= LABELS else max(1, 700 // len(grid))
-    theme.laid_out(figure, title, (130 if level else 230) + row_px * len(grid))
+    rows_px = theme.ROW_PX * min(len(grid), LABELS)
+    theme.laid_out(figure, title, (130 if level else 230) + rows_px)
     figure.update_xaxes(tickvals=list(range(len(columns))), ticktext=columns, side="top", showgrid=False)
     figure.update_xaxes(tickangle=0 if level else -90, tickfont_size=10)
     every = max(1, math.ceil(len(grid) / LABELS))

@@ -19,8 +19,8 @@ STRETCHED_ABOVE = 25  # times as wide as the central 99 % of the values: then th
 def histogram_frame(tensor: TensorSummary) -> pd.DataFrame:
     """left, right (edges), share (of all values) of up to 120 bins from the tensor's minimum to its maximum.
 
-    Few values make fewer bins. Bins are equally wide, or, where a few values lie far out, equally wide on the axis sinh⁻¹(x/unit): then
-    `frame.attrs["unit"]` is that unit, else 0.
+    Few values make fewer bins. Bins are equally wide, or, where a few values lie far out, equally wide on the axis
+    sinh⁻¹(x/unit): then `frame.attrs["unit"]` is that unit, else 0.
     """
     cells = tensor.statistics().cells
     low, high = float(tensor.minimum), float(tensor.maximum)
@@ -81,7 +81,7 @@ def histogram_title(ranges: pd.DataFrame, what: str) -> str:
         return f"How the {what} are spread"
     mine, best = own.iloc[0], ranges.loc[ranges["sqnr_db"].idxmax()]
     said = f"{what.capitalize()}, one scale: {mine['observer']} gives {decibels(mine['sqnr_db'])}"
-    if best["sqnr_db"] - mine["sqnr_db"] >= 1 and math.isfinite(best["sqnr_db"]):
+    if math.isfinite(best["sqnr_db"]) and best["sqnr_db"] - mine["sqnr_db"] >= 1:
         return f"{said}; {best['observer']} would give {decibels(best['sqnr_db'])}"
     return f"{said}, no observer is more than 1 dB better"
 

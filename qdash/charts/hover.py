@@ -19,6 +19,7 @@ def hover_text(row: Mapping[str, Any], quantity: Quantity, layers: int) -> str:
     if row["remaining"]:
         lines.append("with only this layer in FP32")
     if row["samples"]:
-        lines.append(f"measured on {plural(int(row['samples']), 'sample')}")
+        how = "estimated from" if row["estimated"] else "measured on"
+        lines.append(f"{how} {plural(int(row['samples']), 'sample')}")
     lines.append(f"rank {row['rank']} of {layers}")
     return "<br>".join(lines)

@@ -30,6 +30,7 @@ COLUMNS = [
     "samples",
     "status",
     "remaining",
+    "estimated",
     "shown",
     "hover",
 ]
@@ -51,6 +52,7 @@ def ranking_frame(
     """
     ordered = ranked([dict(row) for row in rows], quantity.key)
     frame = pd.DataFrame([_entry(row, quantity, types or {}) for row in ordered], columns=COLUMNS)
+    frame = frame.astype({"value": float, "low": float, "high": float})  # also without any row
     frame["name"] = short_names(frame["layer"].tolist(), NAME_WIDTH)
     frame["shown"] = frame["rank"] <= top
     frame["hover"] = [hover_text(row, quantity, len(frame)) for row in frame.to_dict("records")]
@@ -92,6 +94,7 @@ def _entry(row: Mapping[str, Any], quantity: Quantity, types: Mapping[str, str])
         | {key: math.nan if value is None else float(value) for key, value in values.items()}
         | {
             "type": types.get(row["layer"], row["type"]),
+            "estimated": bool(row.get("estimated")) and quantity.low != "",
             "remaining": row["method"] == "leave_one_out" and quantity.key.startswith(("model_output", "metric")),
         }
     )

@@ -39,8 +39,10 @@ def sweep(
     batch_size: Annotated[int, typer.Option(help="evaluation batch size")] = 128,
     calibration_batch_size: Annotated[int, typer.Option(help="a setting of moving_average")] = 32,
     layers: Annotated[str, typer.Option(metavar="GLOB", help="only these; whole names, comma-separated globs")] = "*",
+    paranoid: Annotated[bool, typer.Option(help="compare a random tenth of the replays with full forwards")] = False,
     until_decided: Annotated[bool, typer.Option(help="stop measuring a layer once the tolerance is decided")] = False,
     tolerance: Annotated[float, typer.Option(help="points of the metric that a layer may cost")] = 1.0,
+    include: Annotated[str, typer.Option(help="functional: matmul, attention and residual sums are layers too")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     seed: Annotated[int, typer.Option(help="of splits, subsamples and intervals")] = 0,
     executor: Annotated[str, typer.Option(help="where the work runs; see: list executors")] = "inline",
@@ -55,12 +57,13 @@ def sweep(
 
     values: dict[str, Any] = {
         "observers": _several(observer),
+        "include": _several(include),
         "weight_formats": _several(weight_format),
         "activation_formats": _several(activation_format),
     }
     given = dict(locals())
     named = {name: given[name] for name in SweepSpec.model_fields if name in given}
-    spec = checked(SweepSpec, **named, **values)
+    spec = checked(SweepSpec, **named | values)
     with Store.open(store) as opened:
         run_id = opened.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
         note(f"run {run_id}")

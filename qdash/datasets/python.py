@@ -34,7 +34,8 @@ class Python(DatasetSource):
 def _samples(value: Any, origin: str) -> Any:
     import torch
 
-    from qdash.samples import ArraySamples, DatasetSamples, from_batches
+    from qdash.kept_batches import from_batches
+    from qdash.samples import ArraySamples, DatasetSamples
     from qdash.trees import tensors
 
     if isinstance(value, tuple) and len(value) == 2 and all(list(tensors(part)) or part is None for part in value):

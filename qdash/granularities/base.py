@@ -1,7 +1,7 @@
 """Granularities answer one question: which values of a tensor share a scale?"""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from qdash.errors import SpecError
 from qdash.registry import Member, Registry
@@ -13,7 +13,12 @@ class Granularity(Member):
     """Splits a tensor into rows that share a scale.
 
     Law, tested over all members: `restore(rows(x))` is `x`, for NumPy arrays and torch tensors alike.
+
+    `calibrated_inputs`, `live_inputs`: whether inputs may share scales so, with fixed ranges or with each input's own.
     """
+
+    calibrated_inputs: ClassVar[bool] = False
+    live_inputs: ClassVar[bool] = False
 
     @abstractmethod
     def rows(self, x: Any, axis: int = 0) -> Any:

@@ -1,6 +1,6 @@
 """One scale for each sample of a batch."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from qdash.granularities.base import REGISTRY, Granularity, all_but, checked_axis
 
@@ -8,6 +8,8 @@ from qdash.granularities.base import REGISTRY, Granularity, all_but, checked_axi
 @REGISTRY.register("per_sample")
 class PerSample(Granularity):
     """Every sample has its own scale: dynamic inputs of convolutions, independent of the batch they came in."""
+
+    live_inputs: ClassVar[bool] = True
 
     def rows(self, x: Any, axis: int = 0) -> Any:
         """(samples, values); `axis` has no part in it: samples lie along the first."""

@@ -1,6 +1,6 @@
 """One scale for the whole tensor."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from qdash.granularities.base import REGISTRY, Granularity
 
@@ -8,6 +8,9 @@ from qdash.granularities.base import REGISTRY, Granularity
 @REGISTRY.register("per_tensor")
 class PerTensor(Granularity):
     """All values share one scale: the usual choice for calibrated inputs, the coarsest for weights."""
+
+    calibrated_inputs: ClassVar[bool] = True
+    live_inputs: ClassVar[bool] = True
 
     def rows(self, x: Any, axis: int = 0) -> Any:
         """(1, values)."""

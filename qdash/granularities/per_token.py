@@ -1,6 +1,6 @@
 """One scale for each token."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from qdash.granularities.base import REGISTRY, Granularity, checked_axis
 
@@ -8,6 +8,8 @@ from qdash.granularities.base import REGISTRY, Granularity, checked_axis
 @REGISTRY.register("per_token")
 class PerToken(Granularity):
     """Every vector along the last axis has its own scale: dynamic inputs of linear layers."""
+
+    live_inputs: ClassVar[bool] = True
 
     def rows(self, x: Any, axis: int = 0) -> Any:
         """(tokens, features); `axis` has no part in it."""

@@ -57,7 +57,7 @@ class LayerKind(Member):
         return type(module).__name__.removeprefix("Parametrized")
 
     def distance(self, module: "nn.Module") -> int | None:
-        """How far the module's class is from this kind's classes, None where it is of another kind; the nearest wins."""
+        """How far the module's class is from this kind's, None where it is of another kind; the nearest kind wins."""
         ancestry = type(module).__mro__
         found = [ancestry.index(t) for t in self.module_types() if t in ancestry]
         return min(found) if found else None

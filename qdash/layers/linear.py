@@ -27,7 +27,7 @@ class Linear(LayerKind):
 
 @REGISTRY.register("transformers_conv1d")
 class TransformersConv1D(LayerKind):
-    """Hugging Face's `Conv1D` (GPT-2): a linear layer with a weight of shape (inputs, outputs), so the channel axis is 1."""
+    """Hugging Face's `Conv1D` (GPT-2): a linear layer with weight (inputs, outputs), so the channel axis is 1."""
 
     classes: ClassVar[tuple[str, str]] = ("transformers.", "Conv1D")
 

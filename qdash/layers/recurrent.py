@@ -31,5 +31,5 @@ class Recurrent(LayerKind):
         from qdash.weights import effective_weight
 
         data: Any = args[0].data  # of a tensor, or of a PackedSequence
-        steps = prod(data.shape[:-1])
+        steps = int(prod(data.shape[:-1]))
         return steps * sum(effective_weight(module, name).numel() for name in self.weights(module))

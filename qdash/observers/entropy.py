@@ -20,12 +20,13 @@ class Entropy(Observer):
     """The threshold t on |x| that minimises the KL divergence between the original and the quantized distribution.
 
     As TensorRT: 2,048 bins of |x|, candidates from bin 128 on, outliers counted in the last bin, empty bins left out.
-    Exact zeros are not counted (every grid holds them exactly). Affine: both ends are clipped, to
-    [max(minimum, −t), min(maximum, t)]; data of one sign have all levels on their side. A format with more levels than
-    there are bins is not clipped. Equally good thresholds: the largest. With one scale per channel every 16th candidate
-    is tried. Where outliers are so far away that nearly all values lie in the first 128 bins, the bins are laid over
-    the values without the outliers, which would otherwise decide the range alone. ONNX Runtime's calibrator has 128
-    bins over both signs, counts zeros, gives its levels whole bins and smooths empty ones: another, coarser divergence.
+    Exact zeros are not counted (every grid holds them exactly). Affine: both ends are clipped, to [max(minimum, −t),
+    min(maximum, t)]; data of one sign have all levels on their side. A format with more levels than there are bins is
+    not clipped, nor are fewer values than bins: their histogram says nothing. Equally good thresholds: the largest.
+    With one scale per channel every 16th candidate is tried. Where outliers are so far away that nearly all values lie
+    in the first 128 bins, the bins are laid over the values without the outliers, which would otherwise decide the
+    range alone. ONNX Runtime's calibrator has 128 bins over both signs, counts zeros, gives its levels whole bins and
+    smooths empty ones: another, coarser divergence.
     """
 
     needs_distribution: ClassVar[bool] = True
@@ -49,8 +50,8 @@ def thresholds(cells: Cells, limit: np.ndarray, shares: np.ndarray) -> np.ndarra
     usable = (limit > 0) & np.isfinite(limit)
     counts, span = _histogram(cells, np.where(usable, limit, 1.0))
     edges = bin_edges(shares, BINS, FIRST_CANDIDATE, 1 if len(limit) == 1 else CHANNEL_STRIDE)
-    best = [edges[np.argmin(kl_divergences(row, edges)), -1] if row.any() else np.inf for row in counts]
-    return np.where(np.isfinite(best) & usable, span * np.minimum(best, BINS) / BINS, limit)
+    best = [edges[np.argmin(kl_divergences(row, edges)), -1] if row.any() else BINS for row in counts]
+    return np.where(usable & (counts.sum(axis=1) >= BINS), span * (np.array(best) / BINS), limit)
 
 
 def _histogram(cells: Cells, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +64,7 @@ def _histogram(cells: Cells, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     crowded = np.flatnonzero(_crowded(counts))
     while len(crowded):
         span[crowded] *= 2 * FIRST_CANDIDATE / BINS
-        some = Cells(*(part[crowded] for part in positive))
-        counts[crowded] = linear_histogram(some, span[crowded] * ((BINS + 1) / BINS), BINS + 1)
+        counts[crowded] = linear_histogram(positive.take(crowded), span[crowded] * ((BINS + 1) / BINS), BINS + 1)
         crowded = crowded[_crowded(counts[crowded])]
     return counts, span
 

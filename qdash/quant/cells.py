@@ -26,6 +26,11 @@ class Cells(NamedTuple):
         """Whether all cells of a row are known to have one mass: it is one number, repeated without a copy."""
         return self.mass.shape[1] > 1 and self.mass.strides[1] == 0
 
+    def take(self, rows: slice | np.ndarray) -> "Cells":
+        """Some of the rows; points stay points."""
+        low = self.low[rows]
+        return Cells(low, low if self.points else self.high[rows], self.mass[rows])
+
 
 def magnitudes(cells: Cells) -> Cells:
     """The distribution of |x|; cells from both signs may coincide."""

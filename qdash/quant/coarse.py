@@ -23,8 +23,8 @@ def coarsened(cells: Cells, mantissa_bits: int, octaves: int) -> Cells:
     mass = np.zeros((len(unit), count), np.float32)
     many = max(1, BLOCK // max(1, cells.low.shape[1]))
     for row in range(0, len(unit), many):
-        part = Cells(*(values[row : row + many] for values in cells))
-        mass[row : row + many] = _counted(part, unit[row : row + many, None], mantissa_bits, octaves, zero, count)
+        some = slice(row, row + many)
+        mass[some] = _counted(cells.take(some), unit[some, None], mantissa_bits, octaves, zero, count)
     low = unit[:, None] * np.concatenate([-below[1:][::-1], [0.0], above[:-1]])
     high = unit[:, None] * np.concatenate([-below[:-1][::-1], [0.0], above[1:]])
     return Cells(low.astype(np.float32), high.astype(np.float32), mass)

@@ -64,4 +64,4 @@ def power_of_two_below(x: Any) -> Any:
 def power_of_two_above(x: Any) -> Any:
     """2^⌈log₂ x⌉ of positive normal float32 or float64, exactly; NaN stays NaN."""
     below = power_of_two_below(x)
-    return namespace(x).where(below < x, 2 * below, x)
+    return 2 * namespace(x).where(below < x, below, x / 2)

@@ -14,7 +14,7 @@ def added_up(rows: Sequence[Mapping[str, Any]], keep: Collection[str]) -> dict[s
     one layer at a time. None where a layer's error isn't known.
     """
     quantized = [row for row in rows if row["layer"] not in set(keep)]
-    known = all(row["method"] == "one_at_a_time" and row["status"] == "ok" for row in rows)
+    known = all(row["method"] != "leave_one_out" and row["status"] == "ok" for row in rows)
     ratios = [_noise(row["model_output_sqnr_db"]) for row in quantized]
     kls = [row["model_output_kl"] for row in quantized]
     return {

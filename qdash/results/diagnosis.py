@@ -25,7 +25,7 @@ def concentration(rows: Sequence[Row], share_of_damage: float = MOST) -> tuple[l
     Damage: model-output KL, else the noise energy of the model's output. None where that isn't known for all, or where
     the method doesn't quantize one layer at a time.
     """
-    if not rows or any(row["method"] != "one_at_a_time" or row["status"] != "ok" for row in rows):
+    if not rows or any(row["method"] == "leave_one_out" or row["status"] != "ok" for row in rows):
         return None
     key = "model_output_kl" if all(row["model_output_kl"] is not None for row in rows) else "model_output_mse"
     if any(row[key] is None for row in rows):
@@ -38,9 +38,17 @@ def concentration(rows: Sequence[Row], share_of_damage: float = MOST) -> tuple[l
     return [row["layer"] for row in ordered[:many]], len(rows)
 
 
+def attribution_place(row: Row) -> str:
+    """Where the row tells weights and inputs apart: `layer_output`, or `model_output` where it was estimated there."""
+    keys = ("weights_only_layer_output_sqnr_db", "weights_only_model_output_sqnr_db")
+    own, whole = (row.get(key) is not None for key in keys)
+    return "model_output" if whole and not own else "layer_output"
+
+
 def weights_share(row: Row) -> float | None:
     """The weights' part of the noise that weights and inputs make one at a time, 0 … 1; None where one is missing."""
-    weights, inputs = (_noise(row[f"{part}_only_layer_output_sqnr_db"]) for part in ("weights", "inputs"))
+    where = attribution_place(row)
+    weights, inputs = (_noise(row[f"{part}_only_{where}_sqnr_db"]) for part in ("weights", "inputs"))
     if weights is None or inputs is None or not 0 < weights + inputs < math.inf:
         return None
     return weights / (weights + inputs)
@@ -56,7 +64,7 @@ def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, set
         broken = "Quantized, it makes NaN or Inf in the model's output." if row["status"] == "non_finite" else ""
         return [broken or "It is not measured yet."]
     part = weights_share(row)
-    found = [_training(row), _attribution(part, setting), _path(row)]
+    found = [_training(row), _attribution(part, setting, attribution_place(row)), _path(row)]
     if summary is not None:
         weights_matter = part is None or part >= 1 - MOST
         inputs_matter = setting.untrained.mode == "static" and (part is None or part <= MOST)
@@ -74,17 +82,18 @@ def _training(row: Row) -> str:
     return f"Fine-tuned alone, it gives {decibels(after)} at the model's output instead of {decibels(before)}."
 
 
-def _attribution(part: float | None, setting: Setting) -> str:
+def _attribution(part: float | None, setting: Setting, place: str) -> str:
     if part is None:
         return "Only its weights are quantized." if setting.mode == "weight_only" else ""
     who, how_much = ("weights", part) if part >= 0.5 else ("inputs", 1 - part)
-    return f"Its {who} make {share(how_much)} of the noise at its own output."
+    where = "at its own output" if place == "layer_output" else "that it makes at the model's output (estimated)"
+    return f"Its {who} make {share(how_much)} of the noise {where}."
 
 
 def _path(row: Row) -> str:
     own, whole = row["layer_output_sqnr_db"], row["model_output_sqnr_db"]
     known = own is not None and whole is not None and math.isfinite(own) and math.isfinite(whole)
-    if not known or row["method"] != "one_at_a_time" or abs(own - whole) < NOTICEABLE_DB:
+    if not known or row["method"] == "leave_one_out" or abs(own - whole) < NOTICEABLE_DB:
         return ""
     how = "amplify" if whole < own else "absorb"
     said = f"Its own output has {decibels(own)}, the model's output {decibels(whole)}"
@@ -129,7 +138,7 @@ def _dead(summary: LayerSummary) -> str:
 
 
 def _better_setting(row: Row, others: Sequence[Row]) -> str:
-    key = "model_output_sqnr_db" if row["method"] == "one_at_a_time" else "layer_output_sqnr_db"
+    key = "layer_output_sqnr_db" if row["method"] == "leave_one_out" else "model_output_sqnr_db"
     measured = [other for other in others if other["status"] == "ok" and other[key] is not None]
     best = max(measured, key=lambda other: float(other[key]), default=None)
     if best is None or row[key] is None or best[key] - row[key] < NOTICEABLE_DB:

@@ -1,5 +1,6 @@
 """The JSON of a sweep (DESIGN contract): from facts and scores, at any moment of a run."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,7 +99,8 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tall
         row |= decided(looks, tallies, tally, facts["metric"]["factor"])
         row["estimated"] = family("methods").create(spec.method).estimates
         if row["status"] == "pending" and tally.sums:
-            row["status"] = "ok"
+            finite = all(math.isfinite(tally.sums.get(name, 0.0)) for name in ("output_noise", "weight_noise"))
+            row["status"] = "ok" if finite else "non_finite"
         value, base = row.pop("value"), all_outcome["value"]
         leave = spec.method == "leave_one_out" and value is not None and base is not None
         row["recovered"] = value - base if leave else None

@@ -19,7 +19,7 @@ class LeaveOneOut(Method):
     keeps_inputs: ClassVar[bool] = True
 
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
-        from qdash.bench import Measured, Stopwatch, weight_sums
+        from qdash.bench import Measured, Stopwatch
         from qdash.local_errors import local_errors
 
         for item in items:
@@ -27,7 +27,7 @@ class LeaveOneOut(Method):
                 others = bench.quantized(item.setting, keep=frozenset({item.layer}))
                 tape = bench.quantized_tape(item.setting)
                 found = bench.compared(bench.replay(others, item.layer, tape))
-                sums = local_errors(bench, item).sums | weight_sums(bench.quantizer(item.layer, item.setting))
+                sums = local_errors(bench, item).sums | bench.weight_sums(item)
             yield Measured(sums, found, watch.seconds)
 
     def work(self, bench: "Bench", layer: str) -> float:

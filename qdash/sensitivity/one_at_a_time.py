@@ -31,5 +31,5 @@ class OneAtATime(Method):
         return bench.work_from(layer) * (1 + is_trained(bench.settings[0])) + local_work(bench, layer)
 
     @staticmethod
-    def _output(bench: "Bench", item: "Item", override: Any) -> Any:
-        return bench.replay({item.layer: override}, item.layer)
+    def _output(bench: "Bench", item: "Item", overrides: Any) -> Any:
+        return bench.replay(overrides, item.layer)

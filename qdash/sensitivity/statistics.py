@@ -21,12 +21,12 @@ class Statistics(Method):
     keeps_inputs: ClassVar[bool] = True
 
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
-        from qdash.bench import Measured, Stopwatch, weight_sums
+        from qdash.bench import Measured, Stopwatch
         from qdash.local_errors import local_errors
 
         for item in items:
             with Stopwatch() as watch:
-                sums = local_errors(bench, item).sums | weight_sums(bench.quantizer(item.layer, item.setting))
+                sums = local_errors(bench, item).sums | bench.weight_sums(item)
             yield Measured(sums, {}, watch.seconds)
 
     def work(self, bench: "Bench", layer: str) -> float:

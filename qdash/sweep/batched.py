@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import torch
+import numpy as np
 
 from qdash.bench import Bench, Measured
 from qdash.modes.qat import Qat
+from qdash.random_state import seed_everything
 from qdash.records import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.facts import facts_of
@@ -38,7 +39,7 @@ class BatchedWork(Generic[I]):
     A position is `batch:item`. Whatever a new process lacks (model, calibration, recorded batch) is made again.
     """
 
-    recording: Mapping[str, bool] = {}  # noqa: RUF012  see `Bench`
+    recording: Mapping[str, bool] = {}
 
     def __init__(self, source: Source, settings: Sequence[Setting], layers: str, artifacts: str):
         self.source, self.settings, self._layers = source, settings, layers
@@ -150,11 +151,14 @@ class BatchedWork(Generic[I]):
     def _load(self, prepared: Prepared, batch: int) -> None:
         if self._loaded == batch:
             return
-        subject, size = prepared.subject, self.source.batch_size
-        indices = subject.evaluation_indices[batch * size : (batch + 1) * size]
-        torch.manual_seed(self.source.seed + batch)
+        subject, indices = prepared.subject, self._groups(prepared)[batch]
+        seed_everything(self.source.seed + batch)
         prepared.bench.load(subject.evaluation.batch(indices.tolist()).to(subject.device), batch)
         self._loaded = batch
+
+    def _groups(self, prepared: Prepared) -> list[np.ndarray]:
+        subject = prepared.subject
+        return subject.evaluation.groups(subject.evaluation_indices, self.source.batch_size)
 
     def _placed(self, position: str | None, prepared: Prepared) -> tuple[int, int]:
         place, _, state = ("0:0" if position in (None, START) else str(position)).partition("|")
@@ -163,19 +167,18 @@ class BatchedWork(Generic[I]):
         return int(batch), int(item)
 
     def _next(self, prepared: Prepared, batch: int, done: int, items: Sequence[I]) -> Progress:
-        samples, size = len(prepared.subject.evaluation_indices), self.source.batch_size
+        sizes = [len(group) for group in self._groups(prepared)]
         place = f"{batch}:{done}" if done < len(items) else f"{batch + 1}:0"
-        ended = done == len(items) and ((batch + 1) * size >= samples or not self.items(prepared))
+        ended = done == len(items) and (batch + 1 == len(sizes) or not self.items(prepared))
         opening, costs = self.planned(prepared.bench, items)
         per_sample = (opening + sum(costs)) / prepared.bench.batch.size
-        finished = batch * size * per_sample + opening + sum(costs[:done])
+        finished = sum(sizes[:batch]) * per_sample + opening + sum(costs[:done])
         position = None if ended else f"{place}|{self.state()}".removesuffix("|")
-        return self._progress(prepared, position, finished, finished if ended else samples * per_sample)
+        return self._progress(prepared, position, finished, finished if ended else sum(sizes) * per_sample)
 
     def _progress(self, prepared: Prepared, position: str | None, done: float, total: float | None = None) -> Progress:
-        if total is None:
-            opening, costs = self.planned(prepared.bench, self.items(prepared))
-            total = (opening + sum(costs)) / prepared.bench.batch.size * len(prepared.subject.evaluation_indices)
+        if total is None:  # before the first item: one is as good as another
+            total = prepared.macs_per_sample * len(prepared.subject.evaluation_indices)
         spent = self._spending.since_last(prepared.instrument.executed_macs)
         before = self._training.total if self._training is not None else 0.0
         return Progress(position, before + done, before + total, spent=spent)

@@ -1,17 +1,18 @@
 """What is known before the first score: layers, coverage, samples, environment; plain JSON."""
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 import qdash
 from qdash.bench import Bench
-from qdash.layers.base import LayerKind
+from qdash.sweep.layers import weight_parameters
 from qdash.sweep.prepare import Prepared
 from qdash.trees import tensors
+from qdash.weights import effective_weight
 
 
 def facts_of(prepared: Prepared) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
         "notes": [
             *subject.notes,
             *sorted(prepared.instrument.notes),
-            *_tied(prepared),
-            *(training.notes if training else []),
+            *_tied(bench),
+            *(training.notes if training is not None else ()),
         ],
         "environment": environment(subject.device),
     }
@@ -67,51 +68,48 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 def _layer(prepared: Prepared, order: int, name: str) -> dict[str, Any]:
     bench = prepared.bench
-    module, kind = prepared.instrument.modules[name], bench.layers[name]
-    weights = kind.weights(module)
+    modules, kind, sites = prepared.instrument.modules, bench.layers[name], bench.sites(name)
+    module = modules[name]
+    weights = {path: effective_weight(module, path).shape for path in kind.weights(module)}
+    tied = f"shares its weight with {' and '.join(sites[1:])}: quantized together" if len(sites) > 1 else ""
     return {
         "layer": name,
-        "type": type(module).__name__,
+        "type": kind.type_name(module),
         "kind": kind.name,
         "groups": getattr(module, "groups", 1),
         "order": order,
-        "calls": len(bench.tape.calls.get(name, ())),
-        "params": sum(p.numel() for p in module.parameters(recurse=False)),
+        "calls": len(bench.calls(name)),
+        "tied": list(sites[1:]),
+        "params": _own_parameters(prepared, sites),
         "macs": bench.work_inside(name) / bench.batch.size,
         "macs_from_here": bench.work_from(name) / bench.batch.size,
-        "weights": {w: {"shape": list(getattr(module, w).shape), "axis": axis} for w, axis in weights.items()},
-        "note": kind.note,
+        "weights": {p: {"shape": list(shape), "axis": kind.weights(module)[p]} for p, shape in weights.items()},
+        "note": "; ".join(filter(None, dict.fromkeys([tied, *(bench.kinds[site].note for site in sites)]))),
     }
 
 
+def _own_parameters(prepared: Prepared, sites: Sequence[str]) -> int:
+    modules, kinds = prepared.instrument.modules, prepared.bench.kinds
+    found = weight_parameters(modules, {site: kinds[site] for site in sites})
+    found += [p for site in sites for p in modules[site].parameters(recurse=False)]
+    return sum({id(p): p.numel() for p in found}.values())
+
+
 def _coverage(prepared: Prepared, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    covered = {id(p): p.numel() for p in _weights(prepared)}
+    covered = weight_parameters(prepared.instrument.modules, prepared.bench.kinds)
     total = sum(p.numel() for p in prepared.subject.model.parameters())
-    macs = sum(layer["macs"] for layer in layers)
+    macs = sum(prepared.covered_macs[layer["layer"]] for layer in layers)
     return {
         "layers": len(layers),
-        "params_share": sum(covered.values()) / total if total else 0.0,
+        "params_share": sum(p.numel() for p in covered) / total if total else 0.0,
         "macs_share": macs / prepared.macs_per_sample if prepared.macs_per_sample else 0.0,
         "skipped": prepared.skipped,
     }
 
 
-def _weights(prepared: Prepared) -> list[nn.Parameter]:
-    modules, layers = prepared.instrument.modules, prepared.bench.layers
-    return [getattr(modules[name], w) for name, kind in layers.items() for w in kind.weights(modules[name])]
-
-
-def _tied(prepared: Prepared) -> list[str]:
-    modules = prepared.instrument.modules
-    owners: dict[int, list[str]] = {}
-    for name, kind in prepared.bench.layers.items():
-        _add_owners(owners, name, modules[name], kind)
-    return [f"{' and '.join(names)} share one weight" for names in owners.values() if len(names) > 1]
-
-
-def _add_owners(owners: dict[int, list[str]], name: str, module: nn.Module, kind: LayerKind) -> None:
-    for weight in kind.weights(module):
-        owners.setdefault(id(getattr(module, weight)), []).append(name)
+def _tied(bench: Bench) -> list[str]:
+    groups = (bench.sites(layer) for layer in bench.layers)
+    return [f"{' and '.join(sites)} share one weight: quantized together" for sites in groups if len(sites) > 1]
 
 
 def _metric(bench: Bench) -> dict[str, Any]:

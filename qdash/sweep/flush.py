@@ -27,7 +27,8 @@ def fetched(pending: Sequence[tuple[Score, Measured]]) -> Iterator[Score]:
         sums["seconds"] = measured.seconds
         if samples:
             sums["samples"] = float(len(next(iter(samples.values()))))
-        kept = {name: values.astype(np.float32) for name, values in samples.items() if name in _KEPT}
+        with np.errstate(over="ignore"):  # what float32 can't hold has no interval; its sum is exact
+            kept = {name: values.astype(np.float32) for name, values in samples.items() if name in _KEPT}
         yield replace(score, sums=sums, samples=kept)
 
 

@@ -24,8 +24,7 @@ def save_plan_weights(path: Path, prepared: Prepared, spec: QatSpec, layers: Map
     """
     state = _state(prepared, layers)
     for layer, found in layers.items():
-        pairs = dict(found.scales) | ({} if found.input is None else {"input": found.input})
-        for part, parameters in pairs.items():
+        for part, parameters in {**found.scales, **found.inputs}.items():
             state[f"{SCALES}{layer}.{part}.scale"] = torch.from_numpy(parameters.scale)
             state[f"{SCALES}{layer}.{part}.zero_point"] = torch.from_numpy(parameters.zero_point)
     told = {

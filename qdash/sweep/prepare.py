@@ -15,15 +15,18 @@ from qdash.calibrate import calibrate
 from qdash.calibration import Calibration
 from qdash.errors import ModelError, SpecError
 from qdash.folding import Folding, folded
-from qdash.instrument import Instrument
+from qdash.instrument import ROOT, Instrument
+from qdash.layers.base import LayerKind
 from qdash.macs import MacCounter, other_work
 from qdash.metrics.base import REGISTRY as METRICS
 from qdash.models.base import REGISTRY as MODELS
 from qdash.outputs import reader_for
-from qdash.replay import Recorder
+from qdash.random_state import RandomState, seed_everything
 from qdash.samples import Batch
 from qdash.spec import Setting, Source, matches
-from qdash.sweep.layers import find_layers
+from qdash.sweep.census import Census
+from qdash.sweep.evaluation import evaluating
+from qdash.sweep.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.subject import Subject, load_subject
 from qdash.sweep.training_set import TrainingSet
 from qdash.trees import first_float
@@ -43,6 +46,7 @@ class Prepared:
     bench: Bench
     first: Batch
     skipped: list[dict[str, Any]]
+    covered_macs: dict[str, float]
     macs_per_sample: float
     calibration_path: Path
     identity: str
@@ -61,27 +65,23 @@ def prepare(
 
     `layers`: comma-separated globs over module paths; `recording`: see `Bench`. Raises InputError with one line.
     """
+    stack.callback(RandomState.now().restore)
     subject = load_subject(spec)
+    stack.enter_context(evaluating(subject.model))
     first = next(subject.batches(subject.evaluation, subject.evaluation_indices[:_FIRST_SAMPLES], _FIRST_SAMPLES))
     folding = stack.enter_context(folded(subject.model, first.args, first.kwargs))
     instrument = stack.enter_context(Instrument(subject.model))
-    tape = Recorder(instrument).record(first.args, first.kwargs)
-    found = find_layers(instrument.modules, tape, folding)
-    if not found.layers:
-        types = ", ".join(sorted({type(m).__name__ for m in instrument.modules.values()})) or "no submodule"
-        raise ModelError(f"the model has no quantizable layer (it has {types}); see: python -m qdash list layers")
-    selected = _selected(found.layers, layers, found.skipped)
-    instrument.count = MacCounter(instrument, found.layers, other_work(instrument, found.layers, first))
-    instrument.executed_macs = 0.0
+    found, output = _surveyed(instrument, first, folding, spec.include)
+    selected, tied = _selected(found, layers)
     metric = METRICS.create(spec.metric)
-    reader = reader_for(metric, tape.output, first.target, first.size)
-    bench = Bench(instrument, selected, settings, reader, None, seed=spec.seed, **recording)
+    reader = reader_for(metric, output, first.target, first.size)
+    bench = Bench(instrument, selected, settings, reader, None, tied=tied, seed=spec.seed, **recording)
     bench.load(first)
     _check_reference(bench)
     macs_per_sample = bench.tape.macs / first.size
-    # Passes before the counter was there: finding and checking folds, recording once, counting other work.
+    # Passes before the counter was there: finding and checking folds, the census, counting other work.
     instrument.executed_macs += (folding.passes + 2) * first.size * macs_per_sample
-    key = _calibration_key(subject, spec, folding)
+    key = _calibration_key(subject, spec, folding, sorted(bench.kinds))
     return Prepared(
         subject=subject,
         folding=folding,
@@ -89,6 +89,7 @@ def prepare(
         bench=bench,
         first=first,
         skipped=found.skipped,
+        covered_macs=found.covered_macs,
         macs_per_sample=macs_per_sample,
         calibration_path=artifacts / f"calibration-{key}.npz",
         identity=_identity(subject, spec),
@@ -100,32 +101,57 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
     path = prepared.calibration_path
     if not path.exists():
         subject = prepared.subject
+        seed_everything(spec.seed)
         batches = subject.batches(subject.calibration, subject.calibration_indices, spec.calibration_batch_size)
-        calibrate(prepared.instrument, prepared.bench.layers, batches, spec.seed, between).save(path)
+        calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
     prepared.bench.calibration = Calibration.load(path)
 
 
-def _selected(layers: dict[str, Any], patterns: str, skipped: list[dict[str, Any]]) -> dict[str, Any]:
-    chosen = {name: kind for name, kind in layers.items() if matches(name, patterns)}
+def _surveyed(instrument: Instrument, first: Batch, folding: Folding, include: Sequence[str]) -> tuple[Found, Any]:
+    """What one batch calls, and the model's output; from here on work is counted, and included operations are seen."""
+    census = Census(instrument, kinds_of(instrument.modules))
+    output = census.take(first)
+    found = find_layers(instrument.modules, census, folding, FUNCTIONAL in include)
+    if not found.layers:
+        types = sorted({type(m).__name__ for name, m in instrument.modules.items() if name != ROOT})
+        shown = ", ".join(types) or type(instrument.model).__name__
+        raise ModelError(f"the model has no quantizable layer (it has {shown}); see: python -m qdash list layers")
+    kinds = found.layers | {name: kind for others in found.tied.values() for name, kind in others.items()}
+    other = other_work(instrument, census.kinds, first, census.by_place())
+    if FUNCTIONAL in include:
+        instrument.shows = census.shows
+        other = {place: macs for place, macs in other.items() if place not in census.by_place()}
+    instrument.count = MacCounter(instrument, kinds, other)
+    instrument.executed_macs = 0.0
+    return found, output
+
+
+def _selected(found: Found, patterns: str) -> tuple[dict[str, LayerKind], dict[str, dict[str, LayerKind]]]:
+    """Layers that a pattern matches, by their own name or that of a module they share a weight with."""
+    chosen = {n: k for n, k in found.layers.items() if any(matches(s, patterns) for s in (n, *found.tied.get(n, ())))}
     if not chosen:
-        names = ", ".join(list(layers)[:8]) + (", …" if len(layers) > 8 else "")
+        names = ", ".join(list(found.layers)[:8]) + (", …" if len(found.layers) > 8 else "")
         raise SpecError(f"no layer matches --layers {patterns!r}; layers are: {names}")
     reason = f"not selected by --layers {patterns}"
-    skipped.extend({"name": n, "type": "", "params": 0, "reason": reason} for n in layers if n not in chosen)
-    return chosen
+    left = (name for name in found.layers if name not in chosen)
+    found.skipped.extend(
+        {"name": n, "type": "", "params": 0, "macs": found.covered_macs[n], "reason": reason} for n in left
+    )
+    return chosen, {name: others for name, others in found.tied.items() if name in chosen}
 
 
 def _check_reference(bench: Bench) -> None:
     if bool(torch.isfinite(bench.reference).all()):
         return
-    for slot in bench.tape.slots:
+    in_order = sorted(enumerate(bench.tape.slots), key=lambda pair: (pair[1].end, -pair[0]))  # as they returned
+    for _, slot in in_order:
         output = first_float(slot.output)
         if output is not None and not bool(torch.isfinite(output).all()):
             raise ModelError(f"the FP32 output of {slot.name} holds NaN or Inf; repair the weights or the data")
     raise ModelError("the FP32 output of the model holds NaN or Inf; repair the weights or the data")
 
 
-def _calibration_key(subject: Subject, spec: Source, folding: Folding) -> str:
+def _calibration_key(subject: Subject, spec: Source, folding: Folding, layers: Sequence[str]) -> str:
     parts = [
         _CALIBRATION_VERSION,
         subject.weights_digest,
@@ -133,6 +159,7 @@ def _calibration_key(subject: Subject, spec: Source, folding: Folding) -> str:
         spec.calibration_batch_size,
         spec.seed,
         [[fold.layer, fold.norm] for fold in folding.folds],
+        list(layers),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

@@ -1,6 +1,7 @@
 """Fine-tunes a whole mixed model and measures it beside the one that was only quantized."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from qdash.bench import Bench, Measured, Stopwatch
 from qdash.instrument import Override
@@ -84,5 +85,5 @@ class QatWork(BatchedWork[str]):
         return next((layer for layer in bench.layers if layer not in self._keep), "")
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
-        module, kind = bench.instrument.modules[name], bench.layers[name]
-        return LayerQuantizer(name, module, kind, self.spec.setting, lambda: bench.statistics(name), trained)
+        module, kind = bench.instrument.modules[name], bench.kinds[name]
+        return LayerQuantizer(name, module, kind, self.spec.setting, partial(bench.statistics, name), trained)

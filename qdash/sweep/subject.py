@@ -35,8 +35,8 @@ class Subject:
 
     def batches(self, samples: Samples, indices: np.ndarray, size: int) -> Iterator[Batch]:
         """In order, on the device; the last one may be smaller."""
-        for start in range(0, len(indices), size):
-            yield samples.batch(indices[start : start + size].tolist()).to(self.device)
+        for group in samples.groups(indices, size):
+            yield samples.batch(group.tolist()).to(self.device)
 
 
 def load_subject(spec: Source) -> Subject:
@@ -77,17 +77,25 @@ def load_subject(spec: Source) -> Subject:
 
 
 def load_model(spec: Source) -> tuple[nn.Module, list[str]]:
-    """The model with its weights, unwrapped, and what was said on the way."""
+    """The model with its weights, unwrapped, in the mode it came in, and what was said on the way."""
     source = MODELS.create(spec.model)
     model, notes = source.load(), []
-    if isinstance(model, nn.DataParallel):
-        model, notes = model.module, ["took the model out of its DataParallel wrapper"]
+    while (inner := _wrapped(model)) is not None:
+        notes.append(f"took the model out of its {type(model).__name__} wrapper")
+        model = inner
     if spec.weights is not None:
         notes += load_weights(model, spec.weights)
     _check_finite(model)
     if any(m.training for m in model.modules()):
         notes.append("the model was in training mode; it is analysed in evaluation mode")
-    return model.eval(), notes
+    return model, notes
+
+
+def _wrapped(model: nn.Module) -> nn.Module | None:
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return model.get_submodule("module")
+    inner = model._modules.get("_orig_mod")  # of torch.compile
+    return inner if type(model).__name__ == "OptimizedModule" else None
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from qdash.bench import Bench
 from qdash.learning import Learner
 from qdash.losses import loss_of
 from qdash.modes.qat import Qat
+from qdash.random_state import seed_everything
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.training_set import TrainingSet
 from qdash.trained import TrainedLayer, load_tensors, load_trained, save_tensors, save_trained
@@ -50,7 +50,8 @@ class Training:
         self._options, self.steps, self._device, self._names = options, steps, prepared.subject.device, list(makers)
         self._artifacts, self._key = prepared.calibration_path.parent, _key(prepared, options, steps, key)
         self._learners = {name: make() for name, make in makers.items() if not self.path(name).exists()}
-        self._bench = _own_bench(prepared.bench)
+        self._bench = prepared.bench.twin()
+        self._bench.batch_number = -1
         self._loss, self.loss_name = loss_of(options.loss, prepared.bench.reader, self.samples.batch(0).target)
         self._losses: dict[str, list[float]] = {name: [] for name in self._learners}
         self.total = self._planned(prepared.bench)
@@ -105,14 +106,14 @@ class Training:
         self._finish()
 
     def learned(self, name: str) -> tuple[dict[str, TrainedLayer], list[Step]]:
-        """What a learner has learned, by layer, and its steps; once `finished`."""
+        """What a learner has learned, by module, and its steps; once `finished`."""
         layers, metadata = load_trained(self.path(name))
         losses, size = json.loads(metadata["losses"]), min(self.samples.batch_size, len(self.samples.indices))
         return layers, [Step(name, number, loss, size) for number, loss in enumerate(losses)]
 
     def _load(self, step: int) -> int:
         if self._bench.batch_number != step:
-            torch.manual_seed(self.samples.seed + step)
+            seed_everything(self.samples.seed + step)
             self._bench.load(self.samples.batch(step).to(self._device), step)
         return self._bench.batch.size
 
@@ -154,13 +155,6 @@ class Training:
             mark = f"{number} "
             own = {name.removeprefix(mark): tensor for name, tensor in tensors.items() if name.startswith(mark)}
             learner.load_state(own, step)
-
-
-def _own_bench(bench: Bench) -> Bench:
-    """Another bench on the same model, so that training batches don't take the place of what is measured."""
-    own = Bench(bench.instrument, bench.layers, bench.settings, bench.reader, bench.calibration, seed=bench.seed)
-    own.batch_number = -1
-    return own
 
 
 def _key(prepared: Prepared, options: Qat, steps: int, key: str) -> str:

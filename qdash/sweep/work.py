@@ -14,6 +14,7 @@ from qdash.stats.sequential import Looks
 from qdash.sweep.batched import BatchedWork
 from qdash.sweep.flush import count
 from qdash.sweep.prepare import Prepared
+from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
 
 
@@ -26,12 +27,18 @@ class SweepWork(BatchedWork[Item]):
         self.recording = {
             "keep_inputs": self._method.keeps_inputs,
             "records_gradients": self._method.records_gradients,
+            "paranoid": self.spec.paranoid,
         }
         self._race: Race | None = None
+        self._items: list[Item] | None = None
         super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
 
     def items(self, prepared: Prepared) -> Sequence[Item]:
-        items = [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
+        if self._items is None:
+            items = [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
+            exact = self._method.measures_output and not self._method.estimates
+            self._items = suspicious_first(prepared, items) if exact and prepared.bench.calibration else items
+        items = self._items
         return items if self._race is None else [i for i in items if self._race.runs(i.layer, i.setting.key)]
 
     def state(self) -> str:
@@ -77,15 +84,17 @@ def baseline(bench: Bench) -> Measured:
 def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[Score, Measured]]:
     """The all-quantized model on the current batch, and its error at every layer's output."""
     sums: dict[str, dict[str, Any]] = {layer: {} for layer in bench.layers}
-    overrides = {layer: _comparing(bench, layer, run, sums[layer]) for layer, run in bench.quantized(setting).items()}
+    rows = {site: layer for layer in bench.layers for site in bench.sites(layer)}
+    quantized = bench.quantized(setting)
+    overrides = {site: _comparing(bench, site, run, sums[rows[site]]) for site, run in quantized.items()}
     yield Score("all_quantized", "", setting.key, batch), Measured({}, bench.compared(bench.run(overrides)))
     for layer, found in sums.items():
         if found:
             yield Score("cumulative", layer, setting.key, batch), Measured(found)
 
 
-def _comparing(bench: Bench, layer: str, run: Override, sums: dict[str, Any]) -> Override:
-    expected = iter(bench.references(layer))
+def _comparing(bench: Bench, site: str, run: Override, sums: dict[str, Any]) -> Override:
+    expected = iter(bench.references(site))
 
     def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         output = run(forward, args, kwargs)

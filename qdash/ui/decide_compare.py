@@ -30,9 +30,10 @@ def show_comparison(sweep: Sweep, found: Json, yours: Sequence[str]) -> None:
     """A card per model, with interval, size and samples."""
     metric = sweep.facts["metric"]
     st.subheader(f"Measured {metric['name'].replace('_', ' ')}", help=help_text("measured"))
-    with st.container(horizontal=True, key="comparison"):
-        for card in cards(state.answer(sweep), found, yours, measured_point(sweep, yours)):
-            with st.container(border=True, width=250):
+    shown = cards(state.answer(sweep), found, yours, measured_point(sweep, yours))
+    with st.container(key="comparison"):
+        for column, card in zip(st.columns(len(shown), border=True), shown, strict=True):
+            with column:
                 st.metric(card.label, _value(card, metric), help=help_text(card.term))
                 st.caption(_details(card, metric))
 
@@ -72,7 +73,7 @@ def _value(card: Card, metric: dict[str, Any]) -> str:
 
 def _details(card: Card, metric: dict[str, Any]) -> str:
     if card.value is None:
-        return "Press “Measure this set” to run it."
+        return "“Measure this set” runs it; its result appears here."
     parts = []
     if card.delta is not None:
         unit = metric["difference_unit"]

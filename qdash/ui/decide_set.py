@@ -44,7 +44,7 @@ def changed_pins(
     return {layer: keep for layer, keep in wanted.items() if keep != (layer in kept)}
 
 
-def show_set(sweep: Sweep, found: Json, yours: Sequence[str], going_on: bool) -> None:
+def show_set(sweep: Sweep, found: Json, yours: Sequence[str]) -> None:
     """The table with a tick per layer, and below it what the set costs and how to measure and export it."""
     rows = state.answer(sweep)["layers"]
     st.markdown(f"**Your set: {plural(len(yours), 'layer')} in FP32**", help=help_text("keep_fp32"))
@@ -55,7 +55,7 @@ def show_set(sweep: Sweep, found: Json, yours: Sequence[str], going_on: bool) ->
     _show_estimate(sweep, rows, yours)
     point = measured_point(sweep, yours)
     with st.container(horizontal=True, key="set_actions"):
-        _measure_button(sweep, yours, point, going_on)
+        _measure_button(sweep, yours, point)
         _reset_button(sweep)
         _export(sweep, yours, point)
 
@@ -105,11 +105,15 @@ def export_json(sweep: Sweep, layers: Sequence[str], point: Json | None) -> str:
 def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str]) -> None:
     names = [row["layer"] for row in rows]
     by = run_quantity(sweep, state.answer(sweep)["ranked_by"])
-    # The name changes with the list, so that edits, which are kept by position, never meet another layer.
-    listed = hash((sweep.run.id, state.selected_setting(sweep).key, *names))
+    # Edits are kept by position, so a table with other layers or another recommendation is another table.
+    listed = hash((sweep.run.id, state.selected_setting(sweep).key, *names, "", *found["keep_fp32"]))
     key = f"pins_{listed}_{st.session_state.get(VERSION, 0)}"
+    if key not in st.session_state:
+        # Under edits the ticks of the table itself must not change, or the two would chase each other.
+        st.session_state[f"{key}_ticks"] = list(yours)
+    ticks = st.session_state[f"{key}_ticks"]
     st.data_editor(
-        set_frame(rows, sweep.facts, by.key, _costs(sweep), yours, found["keep_fp32"]),
+        set_frame(rows, sweep.facts, by.key, _costs(sweep), ticks, found["keep_fp32"]),
         column_config={
             "keep": st.column_config.CheckboxColumn("FP32", help=help_text("keep_fp32"), width="small"),
             "layer": st.column_config.TextColumn("Layer"),
@@ -148,7 +152,7 @@ def _show_estimate(sweep: Sweep, rows: list[Json], yours: Sequence[str]) -> None
     st.caption(said, help=help_text("estimated"))
 
 
-def _measure_button(sweep: Sweep, yours: Sequence[str], point: Json | None, going_on: bool) -> None:
+def _measure_button(sweep: Sweep, yours: Sequence[str], point: Json | None) -> None:
     whole = point is not None and point["samples"] >= sweep.facts["samples"]["evaluation"]
     waiting = any(not run.final for run in progress.measurements_of(state.store(), sweep.run))
     label = "This set is measured" if whole else "Measure this set"

@@ -24,8 +24,8 @@ from qdash.ui.chart import show_chart
 from qdash.ui.words import escaped, help_text
 
 NO_FILE = (
-    "The calibration file of this run is not on this machine (`{}`), so there are no histograms. A new run with the "
-    "same settings writes it again."
+    "The calibration file of this run (`{}`) is not here or can't be read, so there are no histograms. A new run with "
+    "the same settings writes it again."
 )
 
 
@@ -40,15 +40,8 @@ def show_layer(sweep: Sweep, rows: list[dict[str, Any]], layer: str) -> None:
     _choose(rows, layer)
     st.markdown(escaped(" ".join(diagnosis(row, others, summary, setting))))
     _show_facts(sweep, setting, layer, row)
-    part = st.segmented_control(
-        "Look at",
-        _parts(row, summary),
-        default=_parts(row, summary)[0],
-        key="part",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    if part == "Noise" or part is None:
+    part = _choose_part(summary)
+    if part == "Noise":
         show_chart(attribution_figure(attribution_frame(row), weights_share(row)), "layer_attribution")
     elif summary is not None:
         _show_tensor(sweep, setting, layer, part, summary)
@@ -57,9 +50,12 @@ def show_layer(sweep: Sweep, rows: list[dict[str, Any]], layer: str) -> None:
 
 
 def calibration_of(sweep: Sweep, layer: str) -> LayerSummary | None:
-    """What calibration found out about a layer; None where its file is gone or doesn't hold it."""
+    """What calibration found out about a layer; None where its file is gone or can't be read."""
     path = home.artifacts() / str(sweep.facts.get("calibration_file"))
-    return _calibration(str(path)).layers.get(layer) if path.is_file() else None
+    try:
+        return _calibration(str(path)).layers.get(layer)
+    except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
+        return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -95,11 +91,14 @@ def _show_facts(sweep: Sweep, setting: Setting, layer: str, row: dict[str, Any])
         + (f"  \n{escaped(facts['note'])}" if facts["note"] else "")
     )
     unit = sweep.facts["metric"]["difference_unit"]
-    low, high = row["metric_delta_low"], row["metric_delta_high"]
+    change = ""
+    if row["metric_delta"] is not None:
+        ends = interval(row["metric_delta_low"], row["metric_delta_high"], lambda value: points(value, unit))
+        name = sweep.facts["metric"]["name"].replace("_", " ")
+        change = f", {name} change **{points(row['metric_delta'], unit)}** (95 % interval {ends})"
     st.markdown(
-        f"Model output: KL **{nats(row['model_output_kl'])}**, SQNR **{decibels(row['model_output_sqnr_db'])}**, "
-        f"{sweep.facts['metric']['name'].replace('_', ' ')} change **{points(row['metric_delta'], unit)}** "
-        f"(95 % interval {interval(low, high, lambda value: points(value, unit))})  \n"
+        f"Model output: KL **{nats(row['model_output_kl'])}**, SQNR **{decibels(row['model_output_sqnr_db'])}**"
+        f"{change}  \n"
         f"Own output **{decibels(row['layer_output_sqnr_db'])}**, weights **{decibels(row['weight_sqnr_db'])}**, "
         f"input **{decibels(row['input_sqnr_db'])}**; {plural(row['samples'], 'sample')}",
         help="\n\n".join(help_text(term) for term in ("model_output_kl", "sqnr_db", "metric_delta")),
@@ -121,16 +120,32 @@ def _under_other_settings(sweep: Sweep, row: dict[str, Any]) -> list[dict[str, A
     ]
 
 
-def _parts(row: dict[str, Any], summary: LayerSummary | None) -> list[str]:
-    return ["Noise"] if summary is None else ["Noise", *summary.weights, "input"]
+def _choose_part(summary: LayerSummary | None) -> str:
+    parts = ["Noise"] if summary is None else ["Noise", *summary.weights, *_inputs(summary)]
+    chosen = st.segmented_control(
+        "Look at",
+        parts,
+        default=parts[0],
+        required=True,
+        key="part",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return chosen or parts[0]
 
 
 def _tensor(summary: LayerSummary, part: str) -> TensorSummary:
-    return summary.input if part == "input" else summary.weights[part]
+    return _inputs(summary).get(part) or summary.weights[part]
+
+
+def _inputs(summary: LayerSummary) -> dict[str, TensorSummary]:
+    """The inputs that were seen; several ones with their argument's name."""
+    seen = {name: tensor for name, tensor in summary.inputs.items() if len(tensor.batch_minimum)}
+    return {"input" if len(seen) == 1 else f"input {name}": tensor for name, tensor in seen.items()}
 
 
 def _show_tensor(sweep: Sweep, setting: Setting, layer: str, part: str, summary: LayerSummary) -> None:
-    tensor, what = _tensor(summary, part), "inputs" if part == "input" else "weights"
+    tensor, what = _tensor(summary, part), "inputs" if part in _inputs(summary) else "weights"
     format, scheme = (
         (setting.activation_format, setting.activation_scheme)
         if what == "inputs"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
-from qdash.charts.ranking import TOP, ranking_frame
+from qdash.charts.ranking import ranking_frame
 from qdash.history import Sweep
 from qdash.results.ranking import RANKINGS, default_ranking, ranked
 from qdash.spec import matches
@@ -17,7 +17,7 @@ from qdash.ui import state
 from qdash.ui.words import help_text
 
 WORST, NETWORK = "Worst first", "Network order"
-FEW, MOST_SHOWN = 20, 500
+SHOWN, MOST_SHOWN = 40, 500
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def controls(sweep: Sweep) -> View:
         )
         top = _choose_top(len(rows))
         text = st.text_input(
-            "Only layers", key="only", bind="query-params", placeholder="part of a name, or a pattern: *.fc1", width=190
+            "Only layers", key="only", bind="query-params", placeholder="part of a name, or *.fc1", width=210
         )
     chosen = ranked([row for row in rows if named(row["layer"], text)], by.key)
     return View(sweep, chosen, by, order == NETWORK, top)
@@ -122,14 +122,14 @@ def _choose_ranking(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> Quantity:
 
 
 def _choose_top(layers: int) -> int:
-    if layers <= FEW:
+    if layers <= SHOWN:
         return layers
     most = min(layers, MOST_SHOWN)
     top = st.number_input(
         "Show at most",
         1,
         most,
-        min(TOP, most),
+        min(SHOWN, most),
         step=10,
         key="top",
         bind="query-params",

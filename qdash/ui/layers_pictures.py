@@ -4,19 +4,20 @@ import streamlit as st
 
 from qdash.charts import heatmap
 from qdash.charts.depth import depth_figure, depth_frame
+from qdash.charts.names import short_names
 from qdash.charts.quantities import QUANTITIES
 from qdash.charts.ranking import ranking_figure
 from qdash.charts.ranking_overview import overview_figure
 from qdash.charts.ranking_title import ranking_title
 from qdash.charts.size_sensitivity import SIZES, size_figure, size_frame
 from qdash.results.diagnosis import concentration
-from qdash.results.text import plural, shortened
+from qdash.results.text import plural
 from qdash.ui import state
 from qdash.ui.chart import show_chart
 from qdash.ui.layers_controls import View, run_quantity
 from qdash.ui.words import help_text
 
-NAMED = 3
+NAMED, WIDTH = 3, 28
 VIEWS = ("Ranking", "Heatmap", "Size", "Depth")
 
 
@@ -28,9 +29,10 @@ def answer(view: View) -> str:
     if found is None:
         return f"{ranking_title(view.frame(), view.by, _whole(view))}."
     worst, measured = found
-    names = ", ".join(shortened(name) for name in worst[:NAMED]) + (" and others" if len(worst) > NAMED else "")
+    estimated = ", estimated from gradients" if any(row.get("estimated") for row in rows) else ""
+    names = ", ".join(short_names(worst, WIDTH)[:NAMED]) + (" and others" if len(worst) > NAMED else "")
     does = "does" if len(worst) == 1 else "do"
-    return f"{len(worst)} of {plural(measured, 'layer')} {does} 80 % of the damage: {names} ({samples})."
+    return f"{len(worst)} of {plural(measured, 'layer')} {does} 80 % of the damage: {names} ({samples}{estimated})."
 
 
 def show_pictures(view: View) -> None:
@@ -47,7 +49,8 @@ def _ranking(view: View) -> None:
     show_chart(ranking_figure(frame, view.by, selected=selected, whole=_whole(view)), "layers_ranking", select=True)
     if not frame["shown"].all():
         show_chart(overview_figure(frame, view.by, selected=selected), "layers_overview", select=True)
-    st.caption("Bars are 95 % intervals. Click a mark to see its layer.", help=help_text("interval"))
+    how = "Estimated from gradients, not measured" if frame["estimated"].any() else "Measured on the samples so far"
+    st.caption(f"{how}; bars are 95 % intervals. Click a mark to see its layer.", help=help_text("interval"))
 
 
 def _heatmap(view: View) -> None:
@@ -63,7 +66,7 @@ def _heatmap(view: View) -> None:
         frame = heatmap.settings_frame(rows, by, by_network=view.by_network, settings=keys)
         title = heatmap.settings_title(frame, by.title)
     show_chart(heatmap.heatmap_figure(frame, title, selected=view.shown), "layers_heatmap", select=True)
-    st.caption("SQNR in dB: a brighter cell is more damage. Exact for the samples so far.", help=help_text("sqnr_db"))
+    st.caption("SQNR in dB, of the samples so far: a brighter cell is more damage.", help=help_text("sqnr_db"))
 
 
 def _heatmap_key(view: View) -> str:

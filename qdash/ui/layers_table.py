@@ -26,6 +26,8 @@ NUMBERS = {
     "samples": ("Samples", "localized"),
 }
 
+STATUS = {"ok": "measured", "non_finite": "NaN or Inf", "pending": "not yet"}
+
 
 def show_table(view: View) -> None:
     """Below the pictures: one row per layer; a selected row selects its layer."""
@@ -53,13 +55,15 @@ def show_table(view: View) -> None:
 
 
 def table_frame(rows: list[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame:
-    """layer, type, status and the columns of NUMBERS that any row has."""
+    """layer, type, status where not every layer is measured, and the columns of NUMBERS that any row has."""
     present = [key for key in NUMBERS if any(row[key] is not None for row in rows)]
     entries = [
-        {"layer": row["layer"], "type": types[row["layer"]], "status": row["status"]} | {k: row[k] for k in present}
+        {"layer": row["layer"], "type": types[row["layer"]], "status": STATUS[row["status"]]}
+        | {k: row[k] for k in present}
         for row in rows
     ]
-    return pd.DataFrame(entries, columns=["layer", "type", "status", *present])
+    frame = pd.DataFrame(entries, columns=["layer", "type", "status", *present])
+    return frame.drop(columns="status") if (frame["status"] == STATUS["ok"]).all() else frame
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:

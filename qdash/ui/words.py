@@ -81,6 +81,7 @@ GLOSSARY = {
     "seed": "Fixes which samples are drawn and every resampling.",
     "power_of_two_scales": r"Every scale is rounded up to a power of two, as hardware that shifts instead of "
     r"multiplying needs it: $S = 2^{\lceil\log_2 S\rceil}$.",
+    "paranoid": "A random tenth of the replayed outputs is compared, bit by bit, with full forward passes.",
     "until_decided": "A layer is measured on more samples only until its interval lies on one side of the tolerance; "
     "the intervals stay valid under these repeated looks.",
     "tolerance": "The loss in points that one layer may cause, for measuring until decided.",

@@ -16,49 +16,83 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from qdash.jobs.client import ensure_worker, worker_state
+from qdash.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
 HARMLESS = re.compile(r"_stcore/(health|host-config)|Failed to load resource.*404")
 
-if not Path(CHROMIUM).exists() and not os.environ.get("QDASH_REQUIRE_BROWSER"):
-    pytest.skip("no Chromium on this machine; install Debian's chromium to run the walk", allow_module_level=True)
+pytestmark = pytest.mark.skipif(
+    not Path(CHROMIUM).exists() and not os.environ.get("QDASH_REQUIRE_BROWSER"),
+    reason="no Chromium on this machine; install Debian's chromium to run the walk",
+)
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+class Server:
+    """The app on a free port with a home of its own."""
+
+    def __init__(self, home: Path):
+        self.home = home
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+        self.url, self.log = f"http://127.0.0.1:{port}", home / "server.log"
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                [*command, "--server.headless", "true"],
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._await_health()
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """The server alone; its worker is detached."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+            self.process.wait(timeout=20)
+
+    def end_worker(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """The worker of this home, by the id that it left in the store."""
+        state = worker_state(self.store_url)
+        if state.alive and state.pid:
+            os.kill(state.pid, how)
+
+    @property
+    def store_url(self) -> str:
+        return f"sqlite:///{self.home / 'qdash.sqlite'}"
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2)
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the server did not come up")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The app on a free port with an empty home; ends with everything it started."""
-    home = tmp_path_factory.mktemp("walk")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"QDASH_HOME": str(home), "QDASH_WORKER_IDLE_S": "5", "QDASH_NICE": "0"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    log = home / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*command, "--server.headless", "true"],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A server with an empty home; ends with everything it started, and left no trace in its log."""
+    for name, value in {"QDASH_HOME": str(tmp_path), "QDASH_WORKER_IDLE_S": "5", "QDASH_NICE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    started = Server(tmp_path)
     try:
-        _await_health(url, process)
-        yield url
+        yield started
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=20)
-        _end_workers(home)
-    assert "Traceback" not in log.read_text()
+        started.end()
+        started.end_worker()
+    assert "Traceback" not in started.log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +140,7 @@ class Visit:
 
 def test_the_walk(server, browser):
     """Cold deep link first: the frame must stand before anybody has opened the start page."""
-    visit = Visit(browser, server)
+    visit = Visit(browser, server.url)
     page = visit.page
     visit.open("/runs")
     expect(page.get_by_test_id("stSidebarNav").get_by_text("Overview")).to_be_visible()
@@ -137,32 +171,41 @@ def test_the_walk(server, browser):
     expect(page.get_by_role("heading", name="Which layers stay in FP32?")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     visit.settle()
-    answer = page.get_by_text(re.compile(r"Keep \d+ of \d+ layers|No layer has to stay")).first.inner_text()
+    answer = page.get_by_text(re.compile(r"Keep \d+ of \d+ layers|No layer needs FP32")).first.inner_text()
     visit.close()
 
-    fresh = Visit(browser, server, color_scheme="dark")
+    fresh = Visit(browser, server.url, color_scheme="dark")
     fresh.open(f"/decide?run={run}")
     expect(fresh.page.get_by_text(answer).first).to_be_visible()
     fresh.settle()
     fresh.close()
 
 
-def _await_health(url, process):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not come up")
+@pytest.mark.parametrize("victim", ["server", "worker"])
+def test_killing_the_server_or_the_worker_loses_nothing(victim, server, browser):
+    """kill -9 in the middle of the demo's sweep: what was found is kept, and the answer comes all the same."""
+    visit = Visit(browser, server.url)
+    visit.page.goto(server.url)
+    store = Store.open(server.store_url)
+    _await(lambda: any(run.done for run in store.runs(kind="sweep")), "the demo's sweep did not begin")
+    (run,) = store.runs(kind="sweep")
+    found = {(s.kind, s.subject, s.batch): s.sums for s in store.scores(run.id, samples=False)}
+    visit._context.close()
+    if victim == "server":
+        server.end(signal.SIGKILL)
+    else:
+        killed = worker_state(server.store_url).pid
+        server.end_worker(signal.SIGKILL)
+        _await(lambda: ensure_worker(server.store_url) or worker_state(server.store_url).pid != killed, "no new worker")
+    _await(lambda: store.run(run.id).status == "done", "the sweep was not finished", seconds=120)
+    after = {(s.kind, s.subject, s.batch): s.sums for s in store.scores(run.id, samples=False)}
+    assert found
+    assert all(after[key]["seconds"] == sums["seconds"] for key, sums in found.items())  # kept, not measured again
+    store.close()
 
 
-def _end_workers(home):
-    """Ends the detached worker of this home, by the id that it left in the store."""
-    from qdash.jobs.client import worker_state
-
-    state = worker_state(f"sqlite:///{home / 'qdash.sqlite'}")
-    if state.alive and state.pid:
-        os.kill(state.pid, signal.SIGTERM)
+def _await(condition, problem, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, problem
+        time.sleep(0.1)

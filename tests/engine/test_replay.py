@@ -159,7 +159,7 @@ def test_a_model_that_takes_another_path_is_told_and_names_the_call():
         recorder = Recorder(instrument)
         tape = recorder.record((torch.ones(1, 2),), {})
         with pytest.raises(ModelError, match=r"does not repeat its calls: a was called first and now b"):
-            recorder.replay(tape, 1, (torch.ones(1, 2),), {})
+            recorder.replay(tape, tape.calls["b"][0], (torch.ones(1, 2),), {})
 
 
 def test_a_buffer_that_forward_changes_is_restored_and_said():

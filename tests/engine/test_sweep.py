@@ -7,8 +7,10 @@ import pytest
 import torch
 from engine_helpers import sweep
 
+from qdash.bench import Bench
 from qdash.demo.data import digits
 from qdash.demo.networks import build
+from qdash.errors import QdashError
 from qdash.folding import folded
 from qdash.results.plain import plain
 
@@ -217,3 +219,15 @@ def test_json_is_finite_and_complete(tmp_path):
     (score,) = [s for s in result["scores"] if s.kind == "layer" and s.subject == row["layer"]]
     assert row["model_output_mse"] == pytest.approx(score.sums["noise"] / (8 * 10))
     assert row["input_sqnr_db"] is None  # inputs stay FP32
+
+
+def test_paranoid_compares_replays_with_full_forwards(tmp_path, monkeypatch):
+    values = {"model": "demo:digits-resnet", "data": "demo:digits", "samples": 64, "batch_size": 16, "paranoid": True}
+    checked = []
+    original = Bench.check_replay
+    monkeypatch.setattr(Bench, "check_replay", lambda bench, *a: (original(bench, *a), checked.append(bench.checked)))
+    sweep(tmp_path, **values)
+    assert 0 < max(checked) < len(checked) / 4
+    monkeypatch.setattr(Bench, "run", lambda bench, overrides: bench.reference + 1)
+    with pytest.raises(QdashError, match="differs from that of a full forward"):
+        sweep(tmp_path, **values)

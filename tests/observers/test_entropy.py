@@ -1,5 +1,6 @@
 """The KL criterion against a literal version of the published algorithm."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 from scipy.stats import entropy
@@ -79,6 +80,39 @@ def test_affine_clips_both_ends_and_zeros_do_not_count():
     assert high[0] < 25
     many_zeros = np.concatenate([x, np.zeros(100_000)])
     assert threshold(many_zeros) == threshold(x)
+
+
+def test_fewer_values_than_bins_are_not_clipped():
+    """2,048 bins of 40 values are nearly all empty: any threshold seems to lose nothing."""
+    x = np.random.default_rng(0).laplace(size=(30, 40)).astype(np.float32)
+    _, high = OBSERVERS.create("entropy").clipping_range(Statistics.from_values(x), FORMATS.create("int8"), "symmetric")
+    assert high.tolist() == np.abs(x).max(axis=1).tolist()
+
+
+@pytest.mark.parametrize("format", ["fp8_e4m3fn", "fp8_e5m2"])
+def test_float_levels_are_the_literal_minimum_too(format):
+    """Levels between the numbers of the format instead of equal ones."""
+    x = np.abs(np.random.default_rng(2).laplace(size=40_000)).astype(np.float32)
+    counts = np.histogram(x, 2048, (0, x.max()))[0].astype(float)
+    dtype = {"fp8_e4m3fn": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2}[format]
+    numbers = np.arange(128, dtype=np.uint8).view(dtype).astype(float)
+    numbers = numbers[np.isfinite(numbers)] / numbers[np.isfinite(numbers)].max()
+    boundaries = (numbers[1:] + numbers[:-1]) / 2
+
+    def divergence(kept):
+        reference, quantized = counts[:kept].copy(), np.zeros(kept)
+        reference[-1] += counts[kept:].sum()
+        level = np.searchsorted(boundaries * kept, np.arange(kept), side="right")
+        for index in np.unique(level):
+            occupied = (level == index) & (counts[:kept] > 0)
+            if occupied.any():
+                quantized[occupied] = counts[:kept][level == index].sum() / occupied.sum()
+        return float(entropy(reference, quantized))
+
+    statistics = Statistics.from_values(x[None])
+    _, high = OBSERVERS.create("entropy").clipping_range(statistics, FORMATS.create(format), "symmetric")
+    kept = round(high[0] / float(x.max()) * 2048)
+    assert divergence(kept) <= min(divergence(other) for other in range(200, 2049, 61)) * (1 + 1e-3)
 
 
 def test_more_levels_than_bins_clip_nothing():

@@ -87,6 +87,26 @@ def test_long_rows_are_searched_on_a_coarser_distribution():
     assert error_of(x, "int4", "symmetric", low[0], high[0]) <= 1.005 * brute_force(x, "int4", "symmetric", 300)
 
 
+@pytest.mark.parametrize(
+    ("format", "together", "alone"),
+    [("int3", 1.005, 1.025), ("int4", 1.005, 1.025), ("int8", 1.005, 1.025), ("fp8_e4m3fn", 1.025, 1.1)],
+)
+def test_large_weights_are_close_to_the_exact_optimum(format, together, alone):
+    """Rows of 4,608 values: found on a coarse histogram, chosen on the values.
+
+    A float format has one nearly equal minimum in every octave of the range; not all of them are looked at.
+    """
+    rng = np.random.default_rng(1)
+    x = (rng.standard_t(5, size=(24, 4608)) * np.exp(rng.normal(size=(24, 1)))).astype(np.float32)
+    statistics, member = Statistics.from_values(x), FORMATS.create(format)
+    low, high = OBSERVERS.create("mse").clipping_range(statistics, member, "symmetric")
+    ours = member.squared_error(statistics.cells, low[:, None], high[:, None], "symmetric")[:, 0]
+    ends = np.exp(np.linspace(np.log(0.03), 0, 500)) * np.abs(x).max(axis=1, keepdims=True).astype(float)
+    best = member.squared_error(statistics.cells, -ends, ends, "symmetric").min(axis=1)
+    assert ours.sum() <= together * best.sum()
+    assert np.all(ours <= alone * best)
+
+
 def test_a_finite_grid_of_values_loses_nothing():
     x = np.arange(-7, 8, dtype=np.float64)
     low, high = OBSERVERS.create("mse").clipping_range(

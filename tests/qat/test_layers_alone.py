@@ -83,10 +83,11 @@ def test_a_second_sweep_does_not_train_again(tmp_path):
     )
 
 
-def test_fewer_layers_and_other_evaluation_samples_share_what_was_learned(tmp_path):
+def test_other_evaluation_samples_and_methods_share_what_was_learned(tmp_path):
     sweep(tmp_path, **FEW)
     files = sorted(path.name for path in tmp_path.glob("trained-*"))
-    sweep(tmp_path, **FEW | {"layers": "conv_stem", "samples": 20})
+    assert len(files) == 4
+    sweep(tmp_path, **FEW | {"samples": 20, "method": "statistics"})
     assert sorted(path.name for path in tmp_path.glob("trained-*")) == files
     assert not list(tmp_path.glob("training-*"))
 

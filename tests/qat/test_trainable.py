@@ -45,7 +45,7 @@ def benches(tmp_path_factory):
 def test_before_the_first_step_it_is_the_quantized_layer(model, setting, learned_scale, benches):
     bench = benches(model)
     for name in bench.layers:
-        learner = trainable(bench, name, setting, Qat(learned_scale=learned_scale))
+        learner = trainable(bench, [name], setting, Qat(learned_scale=learned_scale))[name]
         quantized = bench.replay({name: bench.quantizer(name, setting).run}, name)
         assert torch.equal(bench.replay({name: learner.run}, name), quantized), name
         trained = learner.trained()
@@ -55,8 +55,8 @@ def test_before_the_first_step_it_is_the_quantized_layer(model, setting, learned
 
 def test_adam_moves_a_weight_by_the_learning_rate_in_quantization_steps(benches):
     bench, name = benches("digits-mobilenet"), "blocks.0.conv_pwl"
-    layer = trainable(bench, name, Setting(weight_format="int4"), Qat())
-    learner = Learner({name: layer}, learning_rate=0.25, steps=100)
+    layer = trainable(bench, [name], Setting(weight_format="int4"), Qat())[name]
+    learner = Learner([name], {name: layer}, learning_rate=0.25, steps=100)
     learner.learn(bench, loss_of("auto", bench.reader, None)[0])
     moved = layer.trained_tensors()["weight"].detach().abs()
     alive = moved[moved > 0]
@@ -69,16 +69,17 @@ def test_adam_moves_a_weight_by_the_learning_rate_in_quantization_steps(benches)
 
 def test_a_lossless_format_has_nothing_to_learn(benches):
     bench, name = benches("digits-mobilenet"), "conv_stem"
-    layer = trainable(bench, name, Setting(weight_format="identity", activation_format="identity"), Qat())
-    learner = Learner({name: layer}, learning_rate=1.0, steps=7)
+    layer = trainable(bench, [name], Setting(weight_format="identity", activation_format="identity"), Qat())[name]
+    learner = Learner([name], {name: layer}, learning_rate=1.0, steps=7)
     assert learner.step == 7
     assert torch.equal(layer.trained().weights["weight"], bench.instrument.modules[name].weight.detach())
 
 
 def test_a_learned_scale_changes_with_the_weights(benches):
     bench, name = benches("digits-mobilenet"), "classifier"
-    layer = trainable(bench, name, Setting(weight_format="int4", activation_format="int4"), Qat(learned_scale=True))
-    learner = Learner({name: layer}, learning_rate=0.01, steps=30)
+    setting = Setting(weight_format="int4", activation_format="int4")
+    layer = trainable(bench, [name], setting, Qat(learned_scale=True))[name]
+    learner = Learner([name], {name: layer}, learning_rate=0.01, steps=30)
     before = layer.trained()
     loss = loss_of("auto", bench.reader, None)[0]
     losses = [float(learner.learn(bench, loss)) for _ in range(30)]
@@ -86,5 +87,5 @@ def test_a_learned_scale_changes_with_the_weights(benches):
     assert losses[-1] < losses[0]
     assert (after.scales["weight"].scale != before.scales["weight"].scale).all()
     assert (after.scales["weight"].scale > 0).all()
-    assert after.input.scale != before.input.scale
-    assert after.input.zero_point == before.input.zero_point
+    assert after.inputs["input"].scale != before.inputs["input"].scale
+    assert after.inputs["input"].zero_point == before.inputs["input"].zero_point

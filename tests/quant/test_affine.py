@@ -141,3 +141,33 @@ def test_the_input_is_not_written():
         before = x.clone()
         fake_quantize(x, torch.tensor(0.3), torch.tensor(0), -2, 1)
         assert torch.equal(x, before)
+
+
+@few
+@given(low=finite, high=finite, symmetric=st.booleans())
+@pytest.mark.parametrize("q_max", [1, 127, 255, 32767])
+def test_power_of_two_scales_are_the_next_power_and_clip_nothing_more(q_max, low, high, symmetric):
+    low, high = np.array([min(low, high, 0.0)]), np.array([max(low, high, 0.0)])
+
+    def parameters(power_of_two, xp=np, kind=np.asarray):
+        if symmetric:
+            return symmetric_parameters(kind(low), kind(high), q_max, xp, power_of_two)
+        return affine_parameters(kind(low), kind(high), 0, q_max, xp, power_of_two)
+
+    (plain, _), (scale, zero_point) = parameters(False), parameters(True)
+    assert np.frexp(scale[0])[0] == 0.5
+    ends = (np.array([-q_max if symmetric else 0, q_max]) - zero_point).astype(np.float32) * scale
+    assert np.isfinite(ends).all()
+    if plain[0] < 2.0**126 / q_max:  # below the end of float32
+        assert plain[0] <= scale[0] < 2 * plain[0]
+        assert ends[0] <= low[0] + scale[0] / 2
+        assert ends[1] >= high[0] - scale[0] / 2
+    on_torch = parameters(True, torch, torch.from_numpy)
+    assert [part.tolist() for part in on_torch] == [scale.tolist(), zero_point.tolist()]
+
+
+def test_a_range_that_is_not_finite_has_no_power_of_two_either():
+    for low, high in ((np.nan, 1.0), (0.0, np.inf)):
+        scale, _ = affine_parameters(np.array([low]), np.array([high]), 0, 255, power_of_two=True)
+        assert np.isnan(scale).all()
+    assert symmetric_parameters(np.zeros(1), np.zeros(1), 127, power_of_two=True)[0].tolist() == [1]

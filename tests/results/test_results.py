@@ -122,6 +122,14 @@ def test_sizes_count_scales_and_what_stays_fp32():
     assert size_mb(FACTS, Setting(weight_format="identity")) == fp32_mb(FACTS)
 
 
+def test_sizes_of_groups_and_of_formats_with_blocks_of_their_own():
+    groups = Setting(weight_format="int4", weight_granularity="per_group:size=32")
+    assert size_mb(FACTS, groups, ["b"]) == pytest.approx((500 * 4 + 10 * 2 * 32 + 600 * 32) / 8e6)
+    blocks = Setting(weight_format="mxfp4")  # 10 rows of 32 + 18
+    assert size_mb(FACTS, blocks, ["b"]) == pytest.approx((500 * 4 + 10 * 2 * 8 + 600 * 32) / 8e6)
+    assert size_mb(FACTS, Setting(weight_format="bf16")) == pytest.approx((1000 * 16 + 100 * 32) / 8e6)
+
+
 def point(k, delta, low, size=1.0, samples=400):
     return {"k": k, "delta": delta, "low": low, "high": delta + 1, "size_mb": size, "samples": samples, "status": "ok"}
 

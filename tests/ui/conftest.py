@@ -44,6 +44,38 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def mobilenet_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with a finished sweep of the demo's MobileNet, two settings; the first one's curve is measured."""
+    folder = tmp_path_factory.mktemp("mobilenet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QDASH_HOME", str(folder))
+        patch.delenv("QDASH_STORE_URL", raising=False)
+        spec = checked(
+            SweepSpec,
+            model="demo:digits-mobilenet",
+            data="demo:digits",
+            weight_formats=["int4", "int8"],
+            weight_granularity="per_tensor",
+            samples=64,
+            batch_size=64,
+            calibration_samples=64,
+        )
+        with Store.open() as store:
+            sweep = store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
+            run_inline(store, sweep)
+            run_inline(store, create_measure_run(store, sweep))
+    return folder
+
+
+@pytest.fixture
+def mobilenet(home: Path, mobilenet_home: Path) -> str:
+    """The store holds the finished sweep of the MobileNet; its id."""
+    shutil.copytree(mobilenet_home, home)
+    with Store.open() as store:
+        return store.runs(kind="sweep")[0].id
+
+
 @pytest.fixture
 def queued(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No worker is started; the ids of runs that a page queues are collected, and marked as the queue would."""
