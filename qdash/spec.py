@@ -98,7 +98,8 @@ class Source(Frozen):
 class SweepSpec(Source):
     """One sweep: every layer under every setting of the matrix observers × formats.
 
-    `paranoid`: a random tenth of the replays is compared with full forwards. `until_decided`: a layer is measured on more samples only until its interval lies on one side of `tolerance` points.
+    `paranoid`: a random tenth of the replays is compared with full forwards. `until_decided`: a layer is measured on
+    more samples only until its interval lies on one side of `tolerance` points.
     """
 
     mode: Mode = "static"

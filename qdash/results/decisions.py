@@ -20,7 +20,7 @@ def looks_of(spec: SweepSpec, facts: Mapping[str, Any]) -> Looks | None:
 
 
 def decided(looks: Looks | None, tallies: Tallies, tally: Tally, factor: float) -> dict[str, Any]:
-    """`decision` (`safe`, `sensitive`, `undecided`), `samples_to_decide` where undecided, and the interval in points."""
+    """`decision` (`safe`, `sensitive`, `undecided`), `samples_to_decide` if undecided, and the interval in points."""
     found = tally.values("outcome")
     if looks is None or not len(found):
         return NOTHING

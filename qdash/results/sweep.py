@@ -126,7 +126,7 @@ def local(tally: Tally, cumulative: Tally) -> dict[str, Any]:
 
 
 def estimate_parts(tally: Tally, baseline: Tally) -> dict[str, Any]:
-    """What only a gradient estimate tells: the parts of weights and of inputs at the model's output, the loss change."""
+    """What only a gradient estimate tells: the parts of weights and inputs at the model's output, the loss change."""
     signal, sums = float(baseline.values("signal").sum()), tally.sums.get
     change, samples = sums("loss_change"), sums("samples")
     return {

@@ -66,7 +66,7 @@ def test_a_calibration_survives_its_file(tmp_path):
 @pytest.mark.parametrize("shape", ["gaussian", "rectified", "laplace"])
 @pytest.mark.parametrize(("observer", "tolerance"), [("mse", 0.03), ("percentile", 0.04), ("entropy", 0.16)])
 def test_a_subsampled_range_stays_close_to_the_full_one(observer, tolerance, shape, monkeypatch):
-    """Four batches of a million values each, a thirtieth of which is kept; `docs/definitions.md` states the differences."""
+    """Four batches of a million values, a thirtieth of which is kept; `docs/definitions.md` states the differences."""
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(128, 16, 44, 44, generator=generator)
     if shape == "rectified":

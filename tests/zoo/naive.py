@@ -239,8 +239,8 @@ def batches(data: Any, size: int) -> list[Any]:
     found = []
     for part in dict.fromkeys(part_of.tolist()):
         rows = order[part_of == part] - starts[part]
-        for start in range(0, len(rows), size):
-            found.append(_rows(parts[part][0], torch.from_numpy(rows[start : start + size])))
+        pieces = (rows[start : start + size] for start in range(0, len(rows), size))
+        found += [_rows(parts[part][0], torch.from_numpy(piece)) for piece in pieces]
     return found
 
 

@@ -1,0 +1,310 @@
+"""Layer kinds against torch's own counters and parameters; exchanged weights come back to the bit."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from engine_helpers import sweep
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize
+from torch.utils.flop_counter import FlopCounterMode
+
+from qdash.arguments import inputs_of, with_inputs
+from qdash.errors import DataError, ModelError
+from qdash.folding import folded
+from qdash.instrument import Instrument
+from qdash.kept_batches import KeptBatches, from_batches
+from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.linear import Linear
+from qdash.random_state import RandomState, seed_everything
+from qdash.samples import ArraySamples
+from qdash.sweep.evaluation import evaluating
+from qdash.sweep.layers import kinds_of
+from qdash.weights import effective_weight, exchanged, parameters_of
+
+MODULES = {
+    "linear": (nn.Linear(6, 4), (2, 3, 6)),
+    "convolution": (nn.Conv2d(4, 6, 3, groups=2, stride=2, padding=1), (2, 4, 9, 9)),
+    "convolution 1d": (nn.Conv1d(4, 6, 3, dilation=2), (2, 4, 9)),
+    "convolution 3d": (nn.Conv3d(2, 4, (1, 2, 3)), (2, 2, 5, 5, 5)),
+    "transposed": (nn.ConvTranspose2d(4, 6, 3, stride=2), (2, 4, 5, 5)),
+    "transposed 1d": (nn.ConvTranspose1d(3, 5, 4), (2, 3, 6)),
+    "transposed 3d": (nn.ConvTranspose3d(3, 2, 2), (2, 3, 3, 3, 3)),
+    "embedding": (nn.Embedding(7, 5), None),
+}
+
+
+def kind_of(module):
+    """The kind that a sweep takes."""
+    return kinds_of({"layer": module})["layer"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_macs_agree_with_torch_s_counter(name):
+    module, shape = MODULES[name]
+    x = torch.randn(shape) if shape else torch.tensor([[1, 2], [3, 4]])
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        output = module(x)
+    assert kind_of(module).macs(module, (x,), output) == counter.get_total_flops() / 2
+
+
+def test_grouped_transposed_convolutions_count_each_group_s_weights():
+    """torch's counter has no groups there: the figure of one group, times groups, by hand."""
+    module, x = nn.ConvTranspose2d(4, 6, 3, groups=2), torch.randn(2, 4, 5, 5)
+    assert kind_of(module).macs(module, (x,), module(x)) == 2 * 4 * 25 * (6 // 2) * 9
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_attention_macs_agree_with_torch_s_counter(separate, batch_first):
+    module = nn.MultiheadAttention(8, 2, kdim=6 if separate else 8, vdim=4 if separate else 8, batch_first=batch_first)
+    query, key, value = (torch.randn(3, 5, width) for width in (8, module.kdim, module.vdim))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        output = module(query, key, value)
+    kind = kind_of(module)
+    assert kind.macs(module, (query, key, value), output) == counter.get_total_flops() / 2
+    weights = sum(effective_weight(module, path).numel() for path in kind.weights(module))
+    assert kind.weight_macs(module, (query, key, value), output) == 3 * 5 * weights
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM(4, 3, 2, bidirectional=True, proj_size=2), nn.GRU(4, 3), nn.RNN(4, 3, 3)])
+def test_recurrent_layers_name_every_weight_matrix(layer):
+    weights = kind_of(layer).weights(layer)
+    assert list(weights) == [name for name, p in layer.named_parameters() if p.dim() == 2]
+    steps = 7 * 2
+    expected = steps * sum(p.numel() for p in layer.parameters() if p.dim() == 2)
+    assert kind_of(layer).macs(layer, (torch.zeros(7, 2, 4),), None) == expected
+
+
+class Doubled(nn.Module):
+    """A parametrization."""
+
+    def forward(self, weight):
+        return 2 * weight
+
+
+def parametrized():
+    layer = nn.Linear(3, 2)
+    parametrize.register_parametrization(layer, "weight", Doubled())
+    return layer
+
+
+def hooked():
+    with pytest.warns(FutureWarning):
+        return nn.utils.weight_norm(nn.Linear(3, 2))
+
+
+def with_hook_and_buffer():
+    layer = nn.Linear(3, 2)
+    layer.register_buffer("table", layer._parameters.pop("weight").detach())
+    layer.register_forward_pre_hook(lambda module, args: setattr(module, "weight", module.table * 3))
+    layer(torch.zeros(1, 3))
+    return layer
+
+
+@pytest.mark.parametrize("build", [lambda: nn.Linear(3, 2), parametrized, hooked, with_hook_and_buffer])
+def test_exchanged_weights_are_used_and_come_back_also_after_an_error(build):
+    layer, x = build(), torch.randn(4, 3)
+    other, before = torch.randn(2, 3), layer(x)
+    original = effective_weight(layer, "weight").clone()
+
+    def check(module, args, output):  # after the layer's own hooks, as an override runs
+        assert torch.equal(module.weight, other)
+
+    handle = layer.register_forward_hook(check)
+    wrapped = layer.forward
+
+    def forward(x):
+        with exchanged(layer, {"weight": other}):
+            assert torch.equal(wrapped(x), nn.functional.linear(x, other, layer.bias))
+            raise KeyError
+
+    layer.forward = forward
+    with pytest.raises(KeyError):
+        layer(x)
+    handle.remove()
+    del layer.forward
+    assert torch.equal(effective_weight(layer, "weight"), original)
+    assert torch.equal(layer(x), before)
+
+
+def test_a_weight_that_a_property_computes_is_refused_not_ignored():
+    class Halved(nn.Linear):
+        @property
+        def weight(self):
+            return self.whole / 2
+
+    layer = nn.Linear(3, 2)
+    layer.whole = layer._parameters.pop("weight")
+    layer.__class__ = Halved
+    with pytest.raises(ModelError, match="Halved: its weight is computed anew"), exchanged(layer, {"weight": None}):
+        pass
+
+
+def test_parameters_behind_a_weight():
+    assert parameters_of(nn.Linear(2, 2), "weight")[0].shape == (2, 2)
+    assert [p.shape for p in parameters_of(parametrizations.weight_norm(nn.Linear(3, 2)), "weight")] == [(2, 1), (2, 3)]
+    assert sorted(p.numel() for p in parameters_of(hooked(), "weight")) == [2, 6]
+
+
+def test_the_nearest_kind_wins():
+    class Special(nn.Linear):
+        pass
+
+    class SpecialKind(Linear):
+        def module_types(self):
+            return (Special,)
+
+    REGISTRY.register("special")(SpecialKind)
+    try:
+        assert type(kind_of(Special(2, 2))) is SpecialKind
+        assert type(kind_of(nn.Linear(2, 2))) is Linear
+    finally:
+        del REGISTRY._entries["special"]
+
+
+def test_every_kind_says_what_it_is():
+    for entry in REGISTRY:
+        assert issubclass(entry.member, LayerKind)
+        assert len(entry.member.help()) > 40
+
+
+@pytest.mark.parametrize(
+    ("names", "args", "kwargs", "found"),
+    [
+        (("input",), (1, 2), {}, {"input": 1}),
+        (("input",), (), {"x": 1, "y": 2}, {"input": 1}),
+        (("query", "key", "value"), (1,), {"value": 3, "key": 2, "mask": 4}, {"query": 1, "key": 2, "value": 3}),
+        (("", "first", "second"), ("ij,jk", 1, 2), {}, {"first": 1, "second": 2}),
+        (("input",), (), {}, {}),
+    ],
+)
+def test_inputs_however_they_are_passed(names, args, kwargs, found):
+    assert inputs_of(names, args, kwargs) == found
+    changed_args, changed_kwargs = with_inputs(names, args, kwargs, {key: -value for key, value in found.items()})
+    swap = {value: -value for value in found.values()}
+    assert changed_args == tuple(swap.get(a, a) if isinstance(a, int) else a for a in args)
+    assert changed_kwargs == {key: swap.get(value, value) for key, value in kwargs.items()}
+
+
+def test_random_state_covers_every_generator():
+    seed_everything(3)
+    state = RandomState.now()
+    first = (torch.rand(1).item(), random.random(), float(np.random.uniform()))
+    assert not state.same(RandomState.now())
+    state.restore()
+    assert state.same(RandomState.now())
+    assert first == (torch.rand(1).item(), random.random(), float(np.random.uniform()))
+
+
+def test_training_modes_come_back_module_by_module():
+    model = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout())).train()
+    model[1].eval()
+    with evaluating(model):
+        assert not any(module.training for module in model.modules())
+    with pytest.raises(RuntimeError), evaluating(model):
+        raise RuntimeError
+    assert [module.training for module in model.modules()] == [True, True, False, False]
+
+
+def ragged():
+    """Batches of 2, 3 and 1 samples, of other lengths; sample i holds i."""
+    sizes, lengths, start = (2, 3, 1), (4, 2, 4), (0, 2, 5)
+    return [
+        (torch.arange(s, s + n).view(-1, 1).expand(n, m).float(), torch.arange(s, s + n))
+        for s, n, m in zip(start, sizes, lengths, strict=True)
+    ]
+
+
+def test_batches_of_other_shapes_are_kept_as_they_came():
+    samples = from_batches(ragged(), "it")
+    assert isinstance(samples, KeptBatches)
+    assert len(samples) == 6
+    assert samples.labels().tolist() == list(range(6))
+    groups = samples.groups(np.array([4, 0, 2, 5, 1, 3]), 2)
+    assert [group.tolist() for group in groups] == [[4, 2], [3], [0, 1], [5]]
+    for group in groups:
+        batch = samples.batch(group.tolist())
+        assert batch.args[0][:, 0].tolist() == group.tolist() == batch.target.tolist()
+    assert len(set(samples.digests(range(6)))) == 6
+
+
+def test_batches_of_one_shape_are_joined():
+    samples = from_batches([(torch.ones(2, 3), torch.zeros(2)), (torch.ones(4, 3), torch.zeros(4))], "it")
+    assert isinstance(samples, ArraySamples)
+    assert len(samples) == 6
+
+
+def test_a_batch_without_a_sample_axis_is_refused():
+    with pytest.raises(DataError, match=r"it, batch 0: an input is a single number"):
+        from_batches([(torch.tensor(1.0), torch.zeros(2))], "it")
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (nn.ConvTranspose2d(2, 4, 3, groups=2), "it follows 0, a transposed convolution"),
+        (parametrizations.weight_norm(nn.Conv2d(2, 4, 3)), "the weight of 0 is computed"),
+    ],
+)
+def test_a_batch_norm_that_can_t_be_folded_is_left_and_told(layer, reason):
+    model = nn.Sequential(layer, nn.BatchNorm2d(4)).eval()
+    model[1].running_mean.normal_()
+    x = torch.randn(2, 2, 6, 6)
+    with torch.no_grad():
+        before = model(x)
+        with folded(model, (x,), {}) as folding:
+            assert reason in folding.left["1"]
+            assert torch.equal(model(x), before)
+
+
+@pytest.fixture
+def tied(tmp_path):
+    """A sweep of a language model whose head is its table, as a function of the spec."""
+    (tmp_path / "tied.py").write_text(
+        "import torch\nfrom torch import nn\n\n\n"
+        "class Model(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        torch.manual_seed(0)\n"
+        "        self.table, self.middle = nn.Embedding(9, 4), nn.Linear(4, 4)\n"
+        "        self.head = nn.Linear(4, 9, bias=False)\n"
+        "        self.head.weight = self.table.weight\n\n"
+        "    def forward(self, x):\n"
+        "        return self.head(self.middle(self.table(x)).mean(1))\n\n\n"
+        "def data():\n"
+        "    return torch.arange(48).view(16, 3) % 9, torch.arange(16) % 9\n"
+    )
+    text = f"python:{tmp_path / 'tied.py'}:"
+    return lambda **values: sweep(tmp_path, model=text + "Model", data=text + "data", **values)
+
+
+def test_tied_weights_are_one_row_with_all_call_sites(tied):
+    result = tied(batch_size=4)
+    rows = {row["layer"]: row for row in result["layers"]}
+    assert set(rows) == {"table", "middle"}
+    assert rows["table"]["calls"] == 2
+    assert rows["table"]["params"] == 36
+    assert "shares its weight with head: quantized together" in rows["table"]["note"]
+    assert result["coverage"]["params_share"] == pytest.approx((36 + 16) / (36 + 20))
+    assert result["coverage"]["macs_share"] == pytest.approx(1.0)
+
+
+def test_a_pattern_that_matches_any_of_them_selects_the_row(tied):
+    assert [row["layer"] for row in tied(layers="head")["layers"]] == ["table"]
+
+
+def test_an_instrumented_model_takes_no_fused_kernel():
+    """The kernel would pass self-attention and both linear layers by."""
+    layer = nn.TransformerEncoderLayer(4, 1, 8, batch_first=True).eval()
+    called = []
+    with Instrument(layer) as instrument:
+        overrides = {
+            name: lambda f, args, kwargs, name=name: called.append(name) or f(*args, **kwargs)
+            for name in ("self_attn", "linear1", "linear2")
+        }
+        with instrument.overriding(overrides):
+            instrument.run((torch.randn(2, 3, 4),), {})
+    assert called == ["self_attn", "linear1", "linear2"]
+    assert torch.backends.mha.get_fastpath_enabled()
