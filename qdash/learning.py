@@ -42,7 +42,7 @@ class Learner:
             self.step = steps
 
     def learn(self, bench: Bench, loss: Loss) -> Tensor:
-        """One step on the bench's batch; the mean loss before it. Nothing is learned from a loss that isn't finite.
+        """One step on the bench's batch; the mean loss before it. Nothing is learned from gradients that aren't finite.
 
         Raises ModelError where the model can't be differentiated.
         """
@@ -50,7 +50,7 @@ class Learner:
         with _differentiable(bench.instrument):
             output = bench.replay(overrides, self._layers[0], detach=False)
             value = loss(output, bench.reference, bench.batch.target).mean()
-            if value.requires_grad and bool(torch.isfinite(value)):
+            if value.requires_grad:
                 self._follow(_gradients(value, list(self._tensors.values())))
         self.step += 1
         bench.instrument.executed_macs += self.work(bench) - bench.work_from(self._layers[0])
@@ -83,6 +83,9 @@ class Learner:
                 }
 
     def _follow(self, gradients: list[Tensor | None]) -> None:
+        lengths = torch.stack([gradient.abs().sum() for gradient in gradients if gradient is not None])
+        if not bool(torch.isfinite(lengths).all()):
+            return
         for group in self._adam.param_groups:
             group["lr"] = self._learning_rate * (1 + math.cos(math.pi * self.step / self._steps)) / 2
         for tensor, gradient in zip(self._tensors.values(), gradients, strict=True):

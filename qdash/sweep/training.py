@@ -108,8 +108,8 @@ class Training:
     def learned(self, name: str) -> tuple[dict[str, TrainedLayer], list[Step]]:
         """What a learner has learned, by module, and its steps; once `finished`."""
         layers, metadata = load_trained(self.path(name))
-        losses, size = json.loads(metadata["losses"]), min(self.samples.batch_size, len(self.samples.indices))
-        return layers, [Step(name, number, loss, size) for number, loss in enumerate(losses)]
+        losses = json.loads(metadata["losses"])
+        return layers, [Step(name, number, loss, self.samples.size(number)) for number, loss in enumerate(losses)]
 
     def _load(self, step: int) -> int:
         if self._bench.batch_number != step:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -22,16 +23,23 @@ class TrainingSet:
     seed: int
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def batches_per_epoch(self) -> int:
-        """Whole batches; one smaller batch where there are fewer samples than a batch holds."""
-        return max(1, len(self.indices) // self.batch_size)
+        """The last one may be smaller."""
+        return len(self.samples.groups(self.indices, self.batch_size))
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, the same in every process."""
+        return self.samples.batch(self._of(step).tolist())
+
+    def size(self, step: int) -> int:
+        """How many samples the batch of a step has."""
+        return len(self._of(step))
+
+    def _of(self, step: int) -> np.ndarray:
         epoch, number = divmod(step, self.batches_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self.indices)
-        return self.samples.batch(order[number * self.batch_size : (number + 1) * self.batch_size].tolist())
+        return self.samples.groups(order, self.batch_size)[number]
 
     def digest(self) -> str:
         """Of contents, order and batch size."""
