@@ -6,7 +6,7 @@ from typing import Any
 from qdash.history import Sweep, load_sweep, measured_points
 from qdash.recommend.base import REGISTRY
 from qdash.results.frontier import Limits, choose
-from qdash.spec import MeasureSpec, Setting
+from qdash.spec import MeasureSpec, QatSpec, Setting, checked
 from qdash.store.store import Store
 
 
@@ -35,6 +35,31 @@ def create_measure_run(
         title=title,
         parent=sweep.run.id,
     )
+
+
+def create_qat_run(
+    store: Store,
+    sweep_run_id: str,
+    keep: Sequence[str] | None = None,
+    setting: Setting | None = None,
+    training: str = "qat",
+    epochs: int | None = None,
+) -> str:
+    """A queued run that fine-tunes a mixed model end to end; it keeps the recommended set where `keep` is None, and
+    nothing where none has been measured.
+
+    training: a mode that trains, with its options, such as `qat:steps=300`. Raises InputError where the sweep has found
+    nothing yet, or `keep` names a layer that it doesn't have.
+    """
+    sweep = load_sweep(store, sweep_run_id)
+    setting = setting or sweep.setting()
+    if keep is None:
+        keep = recommendation(store, sweep, setting, Limits())["keep_fp32"]
+    values = {"sweep": sweep.spec, "setting": setting.untrained, "keep": tuple(keep)}
+    spec = checked(QatSpec, **values, training=training, epochs=epochs)
+    spec.check_layers(layer["layer"] for layer in sweep.facts["layers"])
+    run, title = sweep.run, f"fine-tune with {len(spec.keep)} layers in FP32"
+    return store.create_run("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
 
 
 def ranked_rows(sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:

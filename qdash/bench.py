@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from qdash.quantizer import LayerQuantizer
 from qdash.replay import Recorder, Tape
 from qdash.samples import Batch
 from qdash.spec import Setting
+from qdash.trained import Trained
 from qdash.trees import first_float
 
 _CHECKED_SHARE = 0.1
@@ -64,6 +66,7 @@ class Bench:
         self.reader = reader
         self.recorder = Recorder(instrument)
         self.calibration = calibration
+        self._trained: Trained = {}
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
         self.keep_inputs = frozenset(self.kinds if keep_inputs else ())
         self.edges = EdgeCapture(list(self.kinds)) if records_gradients else None
@@ -108,8 +111,25 @@ class Bench:
         key = site, setting.key
         if key not in self._quantizers:
             module, kind = self.instrument.modules[site], self.kinds[site]
-            self._quantizers[key] = LayerQuantizer(site, module, kind, setting, lambda n: self._statistics(site, n))
+            statistics, trained = partial(self.statistics, site), self._trained.get(key)
+            self._quantizers[key] = LayerQuantizer(site, module, kind, setting, statistics, trained)
         return self._quantizers[key]
+
+    def use_trained(self, trained: Trained) -> None:
+        """From now on these layers are quantized with what fine-tuning made of them."""
+        self._trained, self._quantizers = trained, {}
+
+    def twin(self) -> "Bench":
+        """Another bench on the same model, for another batch at the same time; it records no gradients."""
+        return Bench(
+            self.instrument,
+            self.layers,
+            self.settings,
+            self.reader,
+            self.calibration,
+            tied=self.tied,
+            seed=self.seed,
+        )
 
     def quantizers(self, layer: str, setting: Setting) -> dict[str, LayerQuantizer]:
         """Of every site of a layer."""
@@ -127,13 +147,15 @@ class Bench:
                 self._quantized_tapes = {setting.key: self.recorder.record(self.batch.args, self.batch.kwargs)}
         return self._quantized_tapes[setting.key]
 
-    def replay(self, overrides: dict[str, Override], start: str, tape: Tape | None = None) -> Tensor:
+    def replay(
+        self, overrides: dict[str, Override], start: str, tape: Tape | None = None, detach: bool = True
+    ) -> Tensor:
         """The model's output with overrides from layer `start` on; what came before is replayed."""
         tape = tape or self.tape
         first = min((slots[0] for s in self.sites(start) if (slots := tape.calls.get(s))), default=len(tape.slots))
         with self.instrument.overriding(overrides):
             output = self.recorder.replay(tape, first, self.batch.args, self.batch.kwargs)
-        return self.reader.read(output)
+        return self.reader.read(output, detach)
 
     def run(self, overrides: dict[str, Override]) -> Tensor:
         """The model's output with overrides, from the start."""
@@ -187,7 +209,8 @@ class Bench:
         signals, lost = zip(*found, strict=True)
         return {"weight_signal": sum(signals), "weight_noise": sum(lost)} if seen else {}
 
-    def _statistics(self, site: str, name: str) -> Statistics:
+    def statistics(self, site: str, name: str) -> Statistics:
+        """Of an input of a layer's module in the calibration pass. Raises ModelError where it was never called."""
         assert self.calibration is not None, "a setting with calibrated ranges needs a calibration"
         summary = self.calibration.layers[site].inputs[name]
         if not len(summary.batch_minimum):

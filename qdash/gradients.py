@@ -48,7 +48,7 @@ class EdgeCapture:
         places = (self.inputs, self.outputs)
         edges = [e for where in places for calls in where.values() for call in calls for e in call if e is not None]
         try:
-            with _differentiable_recurrence():
+            with differentiable_recurrence():
                 found = torch.autograd.grad(output, edges, cotangent, retain_graph=True, allow_unused=True)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]
@@ -149,7 +149,7 @@ def _joined(first: Tensor, second: Tensor) -> Tensor:
 
 
 @contextmanager
-def _differentiable_recurrence() -> Iterator[None]:
+def differentiable_recurrence() -> Iterator[None]:
     """cuDNN's recurrent kernels have no backward in evaluation mode; torch's own have."""
     with torch.backends.cudnn.flags(enabled=False):
         yield

@@ -1,14 +1,16 @@
 """Stored runs as results: what every page, the command line and the exporters read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qdash.errors import InputError
+from qdash.records import Score
 from qdash.results.frontier import frontier_point
+from qdash.results.qat import qat_result
 from qdash.results.sweep import sweep_result
 from qdash.results.tally import Tallies
-from qdash.spec import MeasureSpec, Setting, SweepSpec
+from qdash.spec import MeasureSpec, QatSpec, Setting, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
@@ -45,6 +47,31 @@ def load_sweep(store: Store, run_id: str) -> Sweep:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
     return Sweep(run, SweepSpec.model_validate_json(run.spec), run.facts, Tallies(store.scores(run.id)))
+
+
+@dataclass(frozen=True)
+class QatRun:
+    """A stored fine-tune with all that it found."""
+
+    run: Run
+    spec: QatSpec
+    facts: Mapping[str, Any]
+    scores: Sequence[Score]
+
+    def result(self) -> dict[str, Any]:
+        """The JSON of `qat`."""
+        return qat_result(self.run.id, self.run.parent, self.spec, self.facts, self.scores, self.run.cost)
+
+
+def load_qat(store: Store, run_id: str) -> QatRun:
+    """Raises InputError where the run is no fine-tune or has found nothing yet."""
+    run = store.run(run_id)
+    if run.kind != "qat":
+        raise InputError(f"run {run.id} is a {run.kind}, not a fine-tune; start one with: python -m qdash qat RUN")
+    if run.facts is None:
+        why = f": {run.error}" if run.error else ""
+        raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
+    return QatRun(run, QatSpec.model_validate_json(run.spec), run.facts, store.scores(run.id))
 
 
 def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from qdash.energy import energy, noise
 from qdash.instrument import Forward, Override
 from qdash.quantizer import LayerQuantizer
 from qdash.random_state import RandomState
+from qdash.spec import Setting
 from qdash.trees import first_float
 
 
@@ -103,6 +104,21 @@ def local_errors(bench: Bench, item: Item) -> LocalErrors:
     if state is not None:
         state.restore()
     return local
+
+
+def before_training(bench: Bench, item: Item) -> dict[str, Tensor]:
+    """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` per sample without that; else nothing."""
+    if not is_trained(item.setting):
+        return {}
+    quantizers = bench.quantizers(item.layer, item.setting.untrained)
+    overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
+    found = bench.compared(bench.replay(overrides, item.layer))
+    return {f"ptq_{name}": found[name] for name in ("noise", "kl", "outcome") if name in found}
+
+
+def is_trained(setting: Setting) -> bool:
+    """Whether layers are fine-tuned before they are measured."""
+    return setting != setting.untrained
 
 
 def local_work(bench: Bench, layer: str) -> float:

@@ -15,6 +15,7 @@ from qdash.quant.statistics import Statistics
 from qdash.ranges import input_parameters, weight_parameters
 from qdash.registry import family
 from qdash.spec import Setting
+from qdash.trained import TrainedLayer
 from qdash.trees import map_tensors
 from qdash.weights import effective_weight, exchanged, identity
 
@@ -26,10 +27,16 @@ class LayerQuantizer:
     """Runs a layer's forward with quantized weights, quantized inputs, or both. Touches the layer only meanwhile."""
 
     def __init__(
-        self, name: str, module: nn.Module, kind: LayerKind, setting: Setting, statistics: Callable[[str], Statistics]
+        self,
+        name: str,
+        module: nn.Module,
+        kind: LayerKind,
+        setting: Setting,
+        statistics: Callable[[str], Statistics],
+        trained: TrainedLayer | None = None,
     ):
         self.name, self.module, self.kind, self.setting = name, module, kind, setting
-        self._statistics = statistics
+        self._statistics, self._trained = statistics, trained
         self._mode = family("modes").create(setting.mode)
         self._format = family("formats").create(setting.activation_format)
         self._granularity = family("granularities").create(setting.activation_granularity or kind.dynamic_granularity)
@@ -71,7 +78,9 @@ class LayerQuantizer:
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """Path of a weight → fake-quantized weight."""
+        """Path of a weight → fake-quantized weight, fine-tuned where the layer was trained."""
+        if self._trained is not None:
+            return {path: self._like_original(path, weight) for path, weight in self._trained.weights.items()}
         axes = self.kind.weights(self.module)
         return {path: self._quantized_weight(effective_weight(self.module, path), axis) for path, axis in axes.items()}
 
@@ -124,18 +133,26 @@ class LayerQuantizer:
             axis = self.kind.channel_axis(self.module) if x.dim() > 1 else -1
             return self._format.fake_quantize_blocks(x, axis, samples=True)  # type: ignore[no-any-return]
         if self._mode.live_ranges:
-            dims = self._granularity.reduced(x.dim())
-            low, high = x.float().amin(dims, keepdim=True), x.float().amax(dims, keepdim=True)
-            scheme, power_of_two = self.setting.activation_scheme, self.setting.power_of_two_scales
-            scale, zero_point = self._format.live_parameters(low, high, scheme, power_of_two)
+            scale, zero_point = self._live(x)
         else:
             scale, zero_point = self._fixed(name, x.device)
         quantized = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
         return quantized.to(x.dtype)  # type: ignore[no-any-return]
 
+    def _live(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        dims = self._granularity.reduced(x.dim())
+        low, high = x.float().amin(dims, keepdim=True), x.float().amax(dims, keepdim=True)
+        scheme, power_of_two = self.setting.activation_scheme, self.setting.power_of_two_scales
+        scale, zero_point = self._format.live_parameters(low, high, scheme, power_of_two)
+        return scale, zero_point
+
+    def _like_original(self, path: str, weight: Tensor) -> Tensor:
+        return torch.empty_like(effective_weight(self.module, path)).copy_(weight)
+
     def _fixed(self, name: str, device: torch.device) -> tuple[Tensor, Tensor]:
         if (name, device) not in self._fixed_ranges:
-            parameters = input_parameters(self._statistics(name), self.setting)
+            parameters = self._trained.inputs.get(name) if self._trained is not None else None
+            parameters = parameters or input_parameters(self._statistics(name), self.setting)
             scale, zero_point = (torch.from_numpy(p).to(device)[0] for p in parameters)
             self._fixed_ranges[name, device] = scale, zero_point
         return self._fixed_ranges[name, device]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-ScoreKind = Literal["baseline", "all_quantized", "cumulative", "layer", "measurement"]
+ScoreKind = Literal["baseline", "all_quantized", "cumulative", "layer", "measurement", "training"]
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,11 @@ class Setting(Frozen):
         inputs = "FP32" if self.mode == "weight_only" else self.activation_format
         return f"{self.observer}, weights {self.weight_format}, inputs {inputs}"
 
+    @property
+    def untrained(self) -> "Setting":
+        """The same without a fine-tune; itself where its mode has none."""
+        return self.model_copy(update={"mode": "static"}) if family("modes").create(self.mode).trains else self
+
 
 class Source(Frozen):
     """Where the model and the samples come from, which samples are used, and what is looked at besides modules.
@@ -79,6 +84,7 @@ class Source(Frozen):
     weights: Annotated[str, AfterValidator(absolute_path)] | None = None
     data: Data
     calibration_data: Data | None = None
+    training_data: Data | None = None
     metric: Metric = "accuracy"
     samples: int | None = Field(None, ge=1)
     calibration_samples: int | None = Field(None, ge=1)
@@ -162,9 +168,43 @@ class MeasureSpec(Frozen):
 
     def check_layers(self, layers: Iterable[str]) -> None:
         """Raises SpecError where a set names a layer that the sweep doesn't have."""
+        check_known({name for keep in self.keep_sets for name in keep}, layers)
+
+
+class QatSpec(Frozen):
+    """A mixed model to fine-tune as a whole: `keep` stays in FP32, every other layer of the sweep is quantized.
+
+    setting: how, before the fine-tune. training: the mode that trains, with its options, such as `qat:steps=300`.
+    epochs: instead of its steps, passes over the training samples.
+    """
+
+    sweep: SweepSpec
+    setting: Setting
+    keep: tuple[str, ...] = ()
+    training: Mode = "qat"
+    epochs: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _trains(self) -> "QatSpec":
+        if not family("modes").create(self.training).trains:
+            raise ValueError(f"the mode {self.training} does not train; write qat, or qat:option=value")
+        if family("modes").create(self.setting.mode).trains:
+            raise ValueError(f"setting: its mode is {self.setting.mode}; give the mode before the fine-tune")
+        return self
+
+    def check_layers(self, layers: Iterable[str]) -> None:
+        """Raises SpecError where `keep` names a layer that the sweep doesn't have, or leaves none to quantize."""
         known = list(layers)
-        for layer in sorted({name for keep in self.keep_sets for name in keep} - set(known)):
-            raise SpecError(f"layer {layer!r} is not in this run; its layers are: {', '.join(known[:12])}")
+        check_known(self.keep, known)
+        if not set(known) - set(self.keep):
+            raise SpecError("every layer stays in FP32, so nothing is quantized; keep fewer layers")
+
+
+def check_known(wanted: Iterable[str], layers: Iterable[str]) -> None:
+    """Raises SpecError where a wanted layer is not among `layers`."""
+    known = list(layers)
+    for layer in sorted(set(wanted) - set(known)):
+        raise SpecError(f"layer {layer!r} is not in this run; its layers are: {', '.join(known[:12])}")
 
 
 def _check_input_granularity(mode: str, granularity: str | None) -> None:

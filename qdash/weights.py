@@ -54,6 +54,45 @@ def exchanged(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None
             restore()
 
 
+@contextmanager
+def substituted(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Like `exchanged`, but the forward sees the very tensors, so that gradients reach what they were computed from.
+
+    Raises ModelError where a weight can't be substituted because a property computes it.
+    """
+    undo: list[Callable[[], None]] = []
+    try:
+        for path, tensor in weights.items():
+            undo.append(_substitute(module, path, tensor))
+        yield
+    finally:
+        for restore in reversed(undo):
+            restore()
+
+
+def _substitute(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None]:
+    owner, name = _owner(module, path)
+    parametrization = _parametrization(owner, name)
+    if parametrization is not None:
+        return _exchange_forward(parametrization, tensor)
+    registered: dict[str, Any]  # a plain tensor among the parameters is what torch.func.functional_call does too
+    for registered in (owner._parameters, owner._buffers, vars(owner)):
+        if name in registered:
+            return _put(owner, registered, name, tensor)
+    raise ModelError(_computed(module, path))
+
+
+def _put(owner: nn.Module, registered: dict[str, Any], name: str, tensor: Tensor) -> Callable[[], None]:
+    original = registered[name]
+    registered[name] = tensor
+
+    def restore() -> None:
+        registered[name] = original
+        setattr(owner, name, original)  # recurrent modules keep a list of their weights besides
+
+    return restore
+
+
 def _exchange(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None]:
     owner, name = _owner(module, path)
     parametrization = _parametrization(owner, name)
@@ -61,10 +100,7 @@ def _exchange(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None
         return _exchange_forward(parametrization, tensor)
     stored = getattr(owner, name)
     if getattr(owner, name) is not stored:
-        raise ModelError(
-            f"{type(module).__name__}: its {path} is computed anew at each access, so it can't be quantized; keep it "
-            "as a parameter, or use torch.nn.utils.parametrize"
-        )
+        raise ModelError(_computed(module, path))
     original = stored.data
     rescales = getattr(owner, "max_norm", None) is not None  # looking a row up writes into the table
     stored.data = tensor.clone() if rescales else tensor
@@ -73,6 +109,13 @@ def _exchange(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None
         stored.data = original
 
     return restore
+
+
+def _computed(module: nn.Module, path: str) -> str:
+    return (
+        f"{type(module).__name__}: its {path} is computed anew at each access, so it can't be quantized; keep it "
+        "as a parameter, or use torch.nn.utils.parametrize"
+    )
 
 
 def _exchange_forward(parametrization: nn.Module, tensor: Tensor) -> Callable[[], None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from qdash.cli import history, recommend, sweep
+from qdash.cli import history, qat, recommend, sweep
 from qdash.errors import QdashError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("sweep")(sweep.sweep)
 app.command("runs")(history.runs)
 app.command("show")(history.show)
 app.command("recommend")(recommend.recommend)
+app.command("qat")(qat.qat)
 app.command("resume")(sweep.resume)
 app.command("cancel")(history.cancel)
 

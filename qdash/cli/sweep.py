@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
+from qdash.cli.qat import finish
 
 Text = Annotated[str, typer.Option()]
 _ACTIVATION_GRANULARITY = (
@@ -18,8 +19,11 @@ def sweep(
     model: Annotated[str, typer.Option(help="demo:NAME, python:FILE.py:CALLABLE or python:MODULE:CALLABLE")],
     data: Annotated[str, typer.Option(help="demo:NAME, FILE.npz, FILE.safetensors or python:FILE.py:CALLABLE")],
     calibration_data: Annotated[str | None, typer.Option(help="calibrate on another set; else DATA is split")] = None,
+    training_data: Annotated[
+        str | None, typer.Option(help="fine-tune on this set; else DATA's training split or the calibration samples")
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="weights: .safetensors, or .pt/.pth/.th read safely")] = None,
-    mode: Annotated[str, typer.Option(help="weight_only, dynamic or static; see: list modes")] = "static",
+    mode: Annotated[str, typer.Option(help="weight_only, dynamic, static or qat; see: list modes")] = "static",
     observer: Annotated[str, typer.Option(help="one or more, comma-separated; see: list observers")] = "mse",
     weight_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
     activation_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
@@ -83,6 +87,8 @@ def resume(
         done = compute(opened, found.id, "inline", found.kind)
         if done.kind == "sweep":
             _report(load_sweep(opened, done.id).result(), json)
+        elif done.kind == "qat":
+            finish(opened, done.id, None, json)
         elif json is not None:
             write_json({"run_id": done.id, "kind": done.kind, "status": done.status}, json)
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Loaded(NamedTuple):
-    """What a source holds; `calibration` only where the source itself keeps the two apart."""
+    """What a source holds; `calibration` and `training` only where the source itself keeps them apart."""
 
     evaluation: "Samples"
     calibration: "Samples | None" = None
+    training: "Samples | None" = None
 
 
 class DatasetSource(Member):

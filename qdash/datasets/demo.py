@@ -10,7 +10,8 @@ from qdash.errors import UnknownNameError
 
 @REGISTRY.register("demo")
 class Demo(DatasetSource):
-    """Real handwritten digits, 8×8 pixels: 200 calibration and 597 evaluation samples that no demo model has seen."""
+    """Real handwritten digits, 8×8 pixels: 200 calibration and 597 evaluation samples that no demo model has seen, and
+    the 1,000 that they were trained on, for fine-tuning."""
 
     prefix: ClassVar[str] = "demo"
     examples: ClassVar[tuple[str, ...]] = ("demo:digits",)
@@ -28,8 +29,8 @@ class Demo(DatasetSource):
         from qdash.demo.data import digits
         from qdash.samples import ArraySamples
 
-        def samples(split: Literal["calibration", "evaluation"]) -> ArraySamples:
+        def samples(split: Literal["train", "calibration", "evaluation"]) -> ArraySamples:
             x, y = digits(split)
             return ArraySamples(torch.from_numpy(x), torch.from_numpy(y), f"{self.text} ({split})")
 
-        return Loaded(samples("evaluation"), samples("calibration"))
+        return Loaded(samples("evaluation"), samples("calibration"), samples("train"))

@@ -33,6 +33,7 @@ KINDS = {
     "sweep": "qdash.sweep.work:SweepWork",
     "probe": "qdash.sweep.probe:ProbeWork",
     "measure": "qdash.sweep.measure:MeasureWork",
+    "qat": "qdash.sweep.qat:QatWork",
 }
 
 

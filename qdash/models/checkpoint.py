@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "ema_state_dict")
+SCALES = "quantization."  # begins the names of the scales in a file of fine-tuned weights
 _PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "backbone.")
 
 
@@ -21,6 +22,9 @@ def load_weights(model: "nn.Module", file: str) -> list[str]:
     """
     path = existing_file(file, "weights file", ModelError)
     state, notes = _unwrapped(_read(path), path.name)
+    if any(key.startswith(SCALES) for key in state):
+        notes.append(f"{path.name}: left its scales out; they belong to its quantized weights")
+        state = {key: value for key, value in state.items() if not key.startswith(SCALES)}
     state, prefix_notes = _without_prefix(state, set(model.state_dict()))
     _check_fit(model, state, path.name)
     model.load_state_dict(state)

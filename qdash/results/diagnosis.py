@@ -64,15 +64,22 @@ def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, set
         broken = "Quantized, it makes NaN or Inf in the model's output." if row["status"] == "non_finite" else ""
         return [broken or "It is not measured yet."]
     part = weights_share(row)
-    found = [_attribution(part, setting, attribution_place(row)), _path(row)]
+    found = [_training(row), _attribution(part, setting, attribution_place(row)), _path(row)]
     if summary is not None:
         weights_matter = part is None or part >= 1 - MOST
-        inputs_matter = setting.mode == "static" and (part is None or part <= MOST)
+        inputs_matter = setting.untrained.mode == "static" and (part is None or part <= MOST)
         found += [_weight_channels(summary, setting) if weights_matter else ""]
         found += [_input_spread(summary.input) if inputs_matter else ""]
         found.append(_dead(summary))
     found.append(_better_setting(row, others))
     return [sentence for sentence in found if sentence]
+
+
+def _training(row: Row) -> str:
+    before, after = row.get("ptq_model_output_sqnr_db"), row["model_output_sqnr_db"]
+    if before is None or after is None:
+        return ""
+    return f"Fine-tuned alone, it gives {decibels(after)} at the model's output instead of {decibels(before)}."
 
 
 def _attribution(part: float | None, setting: Setting, place: str) -> str:

@@ -83,12 +83,13 @@ def _fill(
         if "flipped" in sums:
             row["flipped"] = sums["flipped"] / sums["samples"]
         if "outcome" in sums:  # an estimate has none
-            row |= _metric(tally.values("outcome"), baseline.values("outcome"), metric, seed)
+            row |= metric_change(tally.values("outcome"), baseline.values("outcome"), metric, seed)
         if row["status"] != "ok":
             row |= {key: None for key in EMPTY if key not in ("value", "metric_delta", "flipped")}
 
 
-def _metric(found: np.ndarray, fp32: np.ndarray, metric: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def metric_change(found: np.ndarray, fp32: np.ndarray, metric: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """`value`, and `metric_delta` with its paired 95 % interval against outcomes on the same samples."""
     difference = found - fp32
     factor = metric["factor"]
     if metric["binary"] and set(np.unique(found)) | set(np.unique(fp32)) <= {0.0, 1.0}:

@@ -95,6 +95,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tall
         cumulative = tallies.get("cumulative", layer["layer"], setting.key)
         parts = estimate_parts(tally, tallies.baseline_of(tally))
         row = _identity(layer, spec, setting) | local(tally, cumulative) | output | parts
+        row |= before_training(tally, tallies.baseline_of(tally), facts["metric"]["factor"])
         row |= decided(looks, tallies, tally, facts["metric"]["factor"])
         row["estimated"] = family("methods").create(spec.method).estimates
         if row["status"] == "pending" and tally.sums:
@@ -132,6 +133,18 @@ def estimate_parts(tally: Tally, baseline: Tally) -> dict[str, Any]:
         "weights_only_model_output_sqnr_db": sqnr_db(signal, sums("weights_noise")),
         "inputs_only_model_output_sqnr_db": sqnr_db(signal, sums("inputs_noise")),
         "loss_change": change / samples if change is not None and samples else None,
+    }
+
+
+def before_training(tally: Tally, baseline: Tally, factor: float) -> dict[str, Any]:
+    """What a fine-tuned layer did before that, quantized alone as now; null for others."""
+    signal, sums = float(baseline.values("signal").sum()), tally.sums.get
+    kl, hits, samples = sums("ptq_kl"), sums("ptq_outcome"), sums("samples")
+    fp32 = baseline.values("outcome").sum()
+    return {
+        "ptq_model_output_sqnr_db": sqnr_db(signal, sums("ptq_noise")),
+        "ptq_model_output_kl": kl / samples if kl is not None and samples else None,
+        "ptq_metric_delta": (hits - fp32) / samples * factor if hits is not None and samples else None,
     }
 
 

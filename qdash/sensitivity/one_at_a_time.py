@@ -18,15 +18,17 @@ class OneAtATime(Method):
     """
 
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
-        from qdash.local_errors import measured_with_local_errors
+        from qdash.local_errors import before_training, measured_with_local_errors
 
         for item in items:
-            yield measured_with_local_errors(bench, item, self._output)
+            measured = measured_with_local_errors(bench, item, self._output)
+            measured.samples |= before_training(bench, item)
+            yield measured
 
     def work(self, bench: "Bench", layer: str) -> float:
-        from qdash.local_errors import local_work
+        from qdash.local_errors import is_trained, local_work
 
-        return bench.work_from(layer) + local_work(bench, layer)
+        return bench.work_from(layer) * (1 + is_trained(bench.settings[0])) + local_work(bench, layer)
 
     @staticmethod
     def _output(bench: "Bench", item: "Item", overrides: Any) -> Any:

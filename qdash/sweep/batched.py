@@ -4,19 +4,24 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from qdash.bench import Bench, Measured
+from qdash.modes.qat import Qat
 from qdash.random_state import seed_everything
 from qdash.records import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.facts import facts_of
 from qdash.sweep.flush import fetched
+from qdash.sweep.learners import layers_trained, layers_training, options_of
 from qdash.sweep.prepare import Prepared, ensure_calibrated, prepare
 from qdash.sweep.spending import Spending
+from qdash.sweep.training import Step, Training
+from qdash.sweep.training_set import training_set
 
 I = TypeVar("I")  # noqa: E741
 START = "start"
@@ -42,6 +47,8 @@ class BatchedWork(Generic[I]):
         self._stack = ExitStack()
         self._prepared: Prepared | None = None
         self._loaded: int | None = None
+        self._training: Training | None = None
+        self._has_learned = False
         self._spending = Spending()
 
     @abstractmethod
@@ -63,6 +70,24 @@ class BatchedWork(Generic[I]):
     @abstractmethod
     def planned(self, bench: Bench, items: Sequence[I]) -> tuple[float, list[float]]:
         """Multiply-accumulates on the current batch: of the opening, and of each item."""
+
+    def training(self, prepared: Prepared) -> Training | None:
+        """What has to be learned before anything is measured: every layer alone where the mode trains."""
+        return layers_training(prepared, self.settings)
+
+    def learning(self, step: Step) -> Iterator[Record]:
+        """What is told of a step of training."""
+        return iter(())
+
+    def learned(self, prepared: Prepared, training: Training) -> Iterator[Record]:
+        """Takes over what was learned; called once in every process."""
+        prepared.bench.use_trained(layers_trained(prepared, self.settings, training))
+        return iter(())
+
+    def options(self) -> tuple[Qat | None, int | None]:
+        """How to train, None where nothing is, and how many training samples serve at most."""
+        options = options_of(self.settings[0].mode)
+        return options, None if options is None else options.steps * options.batch_size
 
     def state(self) -> str:
         """What a new process has to know besides the position, as text without `|`."""
@@ -96,6 +121,11 @@ class BatchedWork(Generic[I]):
         except _Stopped:
             yield self._progress(prepared, START, 0.0)
             return
+        if prepared.training_set is not None and not self._has_learned:
+            yield from self._learn(prepared, should_stop)
+            if not self._has_learned:
+                yield self._trained_so_far(prepared, position or START)
+                return
         batch, first = self._placed(position, prepared)
         items = self.items(prepared)
         if first == 0 and batch == 0 and fresh:
@@ -117,7 +147,11 @@ class BatchedWork(Generic[I]):
         yield self._next(prepared, batch, done, items)
 
     def _prepare(self) -> Prepared:
-        return prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
+        prepared = prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
+        options, wanted = self.options()
+        if options is not None:
+            prepared.training_set = training_set(prepared.subject, self.source, options.batch_size, wanted)
+        return prepared
 
     def _load(self, prepared: Prepared, batch: int) -> None:
         if self._loaded == batch:
@@ -150,7 +184,27 @@ class BatchedWork(Generic[I]):
     def _progress(self, prepared: Prepared, position: str | None, done: float, total: float | None = None) -> Progress:
         if total is None:  # before the first item: one is as good as another
             total = prepared.macs_per_sample * len(prepared.subject.evaluation_indices)
-        return Progress(position, done, total, spent=self._spending.since_last(prepared.instrument.executed_macs))
+        spent = self._spending.since_last(prepared.instrument.executed_macs)
+        before = self._training.total if self._training is not None else 0.0
+        return Progress(position, before + done, before + total, spent=spent)
+
+    def _learn(self, prepared: Prepared, should_stop: Callable[[], bool]) -> Iterator[Record]:
+        if self._training is None:
+            self._training = self.training(prepared)
+            assert self._training is not None, "there is a training set, so there is something to learn"
+            yield Facts({"training": self._training.facts()})
+        training = self._training
+        if not training.finished:
+            for step in training.advance(should_stop):
+                yield from self.learning(step)
+        else:
+            yield from self.learned(prepared, training)
+            self._has_learned = True
+
+    def _trained_so_far(self, prepared: Prepared, position: str) -> Progress:
+        training, whole = self._training, self._progress(prepared, position, 0.0)
+        assert training is not None
+        return replace(whole, done=training.done, message=f"training step {training.step} of {training.steps}")
 
 
 def _leave_if(stop: bool) -> None:

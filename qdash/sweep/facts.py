@@ -17,7 +17,7 @@ from qdash.weights import effective_weight
 
 def facts_of(prepared: Prepared) -> dict[str, Any]:
     """JSON-ready; `samples` in it are counts, work is in multiply-accumulates per sample."""
-    subject, bench = prepared.subject, prepared.bench
+    subject, bench, training = prepared.subject, prepared.bench, prepared.training_set
     layers = [_layer(prepared, order, name) for order, name in enumerate(bench.layers)]
     return {
         "layers": layers,
@@ -28,6 +28,7 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
             "evaluation": len(subject.evaluation_indices),
             "evaluation_available": len(subject.evaluation),
             "calibration": len(subject.calibration_indices),
+            "training": len(training.indices) if training is not None else None,
             "input": [
                 f"{str(t.dtype)[6:]} {tuple(t.shape[1:])}"
                 for t in tensors([prepared.first.args, prepared.first.kwargs])
@@ -40,7 +41,12 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
         "identity": prepared.identity,
         "calibration_file": prepared.calibration_path.name,
         "folded": [{"layer": fold.layer, "norm": fold.norm} for fold in prepared.folding.folds],
-        "notes": [*subject.notes, *sorted(prepared.instrument.notes), *_tied(bench)],
+        "notes": [
+            *subject.notes,
+            *sorted(prepared.instrument.notes),
+            *_tied(bench),
+            *(training.notes if training is not None else ()),
+        ],
         "environment": environment(subject.device),
     }
 

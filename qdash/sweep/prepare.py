@@ -28,6 +28,7 @@ from qdash.sweep.census import Census
 from qdash.sweep.evaluation import evaluating
 from qdash.sweep.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.subject import Subject, load_subject
+from qdash.sweep.training_set import TrainingSet
 from qdash.trees import first_float, tensors
 
 # Few samples are enough to see the calls, check the folds and find a wrong shape.
@@ -50,6 +51,7 @@ class Prepared:
     macs_per_sample: float
     calibration_path: Path
     identity: str
+    training_set: TrainingSet | None = None
 
 
 def prepare(

@@ -30,6 +30,7 @@ class Subject:
     calibration: Samples
     calibration_indices: np.ndarray
     weights_digest: str
+    training: Samples | None = None  # the data's own training split
     notes: list[str] = field(default_factory=list)
 
     def batches(self, samples: Samples, indices: np.ndarray, size: int) -> Iterator[Batch]:
@@ -42,8 +43,8 @@ def load_subject(spec: Source) -> Subject:
     """Raises ModelError and DataError with one line."""
     device = _device(spec.device)
     model, notes = load_model(spec)
-    evaluation, loaded_calibration = DATASETS.create(spec.data).load()
-    calibration = loaded_calibration
+    loaded = DATASETS.create(spec.data).load()
+    evaluation, calibration = loaded.evaluation, loaded.calibration
     if spec.calibration_data is not None:
         calibration = DATASETS.create(spec.calibration_data).load().evaluation
     indices, calibration_indices = np.arange(len(evaluation)), np.arange(len(calibration or ()))
@@ -67,9 +68,10 @@ def load_subject(spec: Source) -> Subject:
         calibration=calibration,
         calibration_indices=chosen_calibration,
         weights_digest=weights_digest(model),
+        training=loaded.training,
         notes=notes + said + said_too,
     )
-    if loaded_calibration is not None or spec.calibration_data is not None:
+    if loaded.calibration is not None or spec.calibration_data is not None:
         subject.notes += _overlap(subject)
     return subject
 

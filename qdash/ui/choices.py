@@ -9,6 +9,7 @@ from qdash.registry import family
 from qdash.ui.describe import words
 from qdash.ui.words import help_text
 
+TRUE = ("true", "1", "yes", "on")
 HINT = 220  # characters about one member
 
 
@@ -149,6 +150,8 @@ def _beginning(text: str) -> str:
 def _option(key: str, member: str, option: dict[str, Any], given: str | None) -> Any:
     label = f"{words(member)}: {words(option['name'])}"
     default = option["default"]
+    if isinstance(default, bool):
+        return st.toggle(label, value=default if given is None else given.lower() in TRUE, help=option["help"], key=key)
     value = default if given is None else type(default)(given)
     if isinstance(default, float):
         return st.number_input(label, value=value, step=0.01, format="%g", help=option["help"], key=key)

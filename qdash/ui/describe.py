@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from qdash.errors import QdashError
 from qdash.results.text import duration
-from qdash.spec import MeasureSpec, Source, SweepSpec
+from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec
 from qdash.store.runs import Run
 
 STATUS = {
@@ -18,8 +18,13 @@ STATUS = {
 }
 """By status: icon, colour, word; the colour is never the only sign."""
 
-KINDS = {"sweep": "Sweep", "measure": "Measurement", "probe": "First look"}
-SPECS: dict[str, type[Source] | type[MeasureSpec]] = {"sweep": SweepSpec, "measure": MeasureSpec, "probe": Source}
+KINDS = {"sweep": "Sweep", "measure": "Measurement", "qat": "Fine-tune", "probe": "First look"}
+SPECS: dict[str, type[Source] | type[MeasureSpec] | type[QatSpec]] = {
+    "sweep": SweepSpec,
+    "measure": MeasureSpec,
+    "qat": QatSpec,
+    "probe": Source,
+}
 
 
 def source_name(text: str) -> str:
@@ -56,14 +61,15 @@ def settings_text(run: Run) -> str:
     spec = _spec(run)
     if spec is None:
         return "settings of another version"
-    if isinstance(spec, MeasureSpec):
+    if isinstance(spec, MeasureSpec | QatSpec):
         return setting_text(spec.sweep)
     return setting_text(spec) if isinstance(spec, SweepSpec) else ""
 
 
 def setting_text(spec: SweepSpec) -> str:
     """See `settings_text`."""
-    parts = [words(spec.mode), f"{'/'.join(spec.weight_formats)} weights {words(spec.weight_granularity)}"]
+    mode = words(spec.mode.partition(":")[0])
+    parts = [mode, f"{'/'.join(spec.weight_formats)} weights {words(spec.weight_granularity)}"]
     if spec.mode != "weight_only":
         parts.append(f"{'/'.join(spec.activation_formats)} inputs")
     return " · ".join([*parts, "/".join(spec.observers)])
@@ -99,7 +105,7 @@ def share_done(run: Run) -> float:
     return min(1.0, run.done / run.total) if run.total else 0.0
 
 
-def _spec(run: Run) -> Source | MeasureSpec | None:
+def _spec(run: Run) -> Source | MeasureSpec | QatSpec | None:
     try:
         return SPECS[run.kind].model_validate_json(run.spec)
     except (ValueError, KeyError, QdashError):  # of another version, or a family's member that is not installed here

@@ -7,7 +7,7 @@ import streamlit as st
 
 from qdash.registry import family
 from qdash.spec import Source, SweepSpec
-from qdash.ui.choices import any_of, many_of, number, one_of, optional_number, optional_text
+from qdash.ui.choices import any_of, many_of, number, one_of, optional_number, optional_text, with_options
 from qdash.ui.describe import words
 from qdash.ui.words import help_text
 
@@ -28,7 +28,12 @@ def settings_form(start: Mapping[str, Any]) -> dict[str, Any]:
 
 def _main(start: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {"mode": _mode(start["mode"])}
-    quantizes_inputs = family("modes").create(values["mode"]).quantizes_inputs
+    mode = family("modes").create(values["mode"])
+    quantizes_inputs = mode.quantizes_inputs
+    if mode.trains:
+        values["training_data"] = optional_text(
+            "training_data", "Training data", start["training_data"], "none: the data's training split, if it has one"
+        )
     left, right = st.columns(2)
     with left:
         values["weight_formats"] = many_of("weight_formats", "formats", "Weight formats", start["weight_formats"])
@@ -94,14 +99,14 @@ def _mode(start: str) -> str:
     chosen = st.radio(
         "Mode",
         names,
-        index=names.index(start),
+        index=names.index(start.partition(":")[0]),
         format_func=words,
         captions=[member["help"] for member in members],
         key="new_mode",
         help=help_text("mode"),
         persist_state="session",
     )
-    return str(chosen)
+    return with_options("mode", "modes", str(chosen), start)
 
 
 def _scheme(field: str, label: str, start: Mapping[str, Any]) -> str:

@@ -56,6 +56,10 @@ GLOSSARY = {
     "python:FILE.py:CALLABLE.",
     "calibration_data": "Samples that fix the input ranges, apart from those the metric is measured on. Empty: a "
     "quarter of the data, at most 1,024 samples, seeded and stratified, is set aside.",
+    "qat": "Quantization-aware training: forward with quantized weights and inputs, backward as if rounding were the "
+    "identity (straight-through estimator); clipped values get no gradient. Layers in FP32 stay as they are.",
+    "training_data": "Samples to fine-tune on, never those that are evaluated. Empty: the training split of the data "
+    "where it has one, else the calibration samples.",
     "mode": "When weights and inputs are quantized, and where an input's range comes from.",
     "observers": "From the statistics of a tensor to its clipping range [α, β]. All observers share one calibration "
     "pass.",

@@ -47,7 +47,7 @@ LINEAR = "return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))"
         ({"data": "demo:nope"}, r"unknown data set 'demo:nope'; choose from demo:digits"),
         ({"observers": ("mean",)}, r"unknown observer 'mean'; choose from entropy, min_max, moving_average, mse"),
         ({"weight_formats": ("int9",)}, r"unknown format 'int9'; choose from .*int8"),
-        ({"mode": "magic"}, r"unknown mode 'magic'; choose from dynamic, static, weight_only"),
+        ({"mode": "magic"}, r"unknown mode 'magic'; choose from dynamic, qat, static, weight_only"),
         (
             {"method": "guess"},
             r"unknown method 'guess'; choose from gradient, leave_one_out, one_at_a_time, statistics",

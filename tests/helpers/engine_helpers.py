@@ -20,7 +20,7 @@ def run_work(kind: str, spec: Any, folder: Any) -> tuple[dict[str, Any], list[Sc
         while position is not None:
             for record in work.advance(position, lambda: False):
                 if isinstance(record, Facts):
-                    facts = dict(record.values)
+                    facts |= record.values
                 elif isinstance(record, Score):
                     scores.append(record)
                 elif isinstance(record, Progress):

@@ -1,0 +1,255 @@
+"""Mode qat: every layer is fine-tuned alone, on samples that are never evaluated."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from engine_helpers import run_work, sweep
+
+import qdash.sweep.subject
+from qdash.demo.data import digits
+from qdash.errors import DataError, SpecError
+from qdash.executors.base import build_work
+from qdash.records import Progress
+from qdash.spec import Source, SweepSpec, checked
+from qdash.sweep.subject import load_subject
+from qdash.sweep.training_set import training_set
+
+MOBILENET = {
+    "model": "demo:digits-mobilenet",
+    "data": "demo:digits",
+    "observers": ("min_max",),
+    "weight_formats": ("int4",),
+    "activation_formats": ("int4",),
+}
+FEW = MOBILENET | {"mode": "qat:steps=6", "layers": "conv_stem,blocks.0.*", "samples": 40}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The sweeps of the MobileNet at W4A4, static and fine-tuned."""
+    folder = tmp_path_factory.mktemp("swept")
+    return sweep(folder, mode="static", **MOBILENET), sweep(folder, mode="qat", **MOBILENET)
+
+
+def by_layer(result, name):
+    return {row["layer"]: row[name] for row in result["layers"]}
+
+
+def test_hardly_a_layer_is_worse_than_without_and_the_sensitive_ones_are_better(swept):
+    static, qat = (by_layer(result, "model_output_sqnr_db") for result in swept)
+    gains = {layer: qat[layer] - static[layer] for layer in static}
+    assert sum(gain < -0.5 for gain in gains.values()) <= 2
+    assert min(gains.values()) > -1.5
+    most_sensitive = [row["layer"] for row in swept[0]["layers"]][:5]
+    assert np.mean([gains[layer] for layer in most_sensitive]) > 1
+    assert np.mean(list(gains.values())) > 0.5
+
+
+def test_divergence_falls_in_sum(swept):
+    static, qat = (by_layer(result, "model_output_kl") for result in swept)
+    assert sum(qat.values()) < 0.8 * sum(static.values())
+
+
+def test_each_row_says_what_the_layer_did_before(swept):
+    static, qat = swept
+    for ours, theirs in (
+        ("ptq_model_output_sqnr_db", "model_output_sqnr_db"),
+        ("ptq_model_output_kl", "model_output_kl"),
+        ("ptq_metric_delta", "metric_delta"),
+    ):
+        before, expected = by_layer(qat, ours), by_layer(static, theirs)
+        assert {layer: pytest.approx(value) for layer, value in expected.items()} == before
+        assert set(by_layer(static, ours).values()) == {None}
+
+
+def test_training_is_told_and_counted(swept):
+    static, qat = swept
+    assert qat["samples"]["training"] == 1000
+    assert static["samples"]["training"] is None
+    assert any("fine-tuning uses 1000 training samples of the data" in note for note in qat["notes"])
+    assert qat["facts"]["training"]["loss"] == "distillation (KL)"
+    assert qat["cost"]["forward_equivalents"] > 3 * static["cost"]["forward_equivalents"]
+
+
+def test_a_second_sweep_does_not_train_again(tmp_path):
+    first, second = (sweep(tmp_path, **FEW) for _ in range(2))
+    assert by_layer(first, "model_output_kl") == by_layer(second, "model_output_kl")
+    assert (
+        second["cost"]["macs" if "macs" in second["cost"] else "forward_equivalents"]
+        < 0.7 * first["cost"]["forward_equivalents"]
+    )
+
+
+def test_other_evaluation_samples_and_methods_share_what_was_learned(tmp_path):
+    sweep(tmp_path, **FEW)
+    files = sorted(path.name for path in tmp_path.glob("trained-*"))
+    assert len(files) == 4
+    sweep(tmp_path, **FEW | {"samples": 20, "method": "statistics"})
+    assert sorted(path.name for path in tmp_path.glob("trained-*")) == files
+    assert not list(tmp_path.glob("training-*"))
+
+
+def test_lossless_formats_score_exactly_no_loss(tmp_path):
+    result = sweep(tmp_path, **FEW | {"weight_formats": ("identity",), "activation_formats": ("identity",)})
+    for row in result["layers"]:
+        assert row["model_output_sqnr_db"] == row["ptq_model_output_sqnr_db"] == math.inf
+        assert row["model_output_kl"] == 0
+
+
+@pytest.mark.parametrize("method", ["leave_one_out", "gradient", "statistics"])
+def test_the_other_methods_use_the_fine_tuned_weights(method, tmp_path):
+    qat = sweep(tmp_path, **FEW | {"method": method})
+    static = sweep(tmp_path, **FEW | {"method": method, "mode": "static"})
+    assert by_layer(qat, "weight_sqnr_db") != by_layer(static, "weight_sqnr_db")
+    assert all(row["status"] == "ok" and math.isfinite(row["weight_sqnr_db"]) for row in qat["layers"])
+
+
+def stopping_after(checks):
+    """A `should_stop` that says yes at the given check."""
+    left = iter(range(checks))
+    return lambda: next(left, None) is None
+
+
+def test_a_sweep_that_is_stopped_and_resumed_learns_the_same_to_the_bit(tmp_path):
+    spec = checked(SweepSpec, **FEW)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir(), parts.mkdir()
+    _, expected, _ = run_work("sweep", spec, whole)
+    position, stops, found = "start", 0, []
+    while position is not None:
+        work = build_work("sweep", spec.model_dump_json(), str(parts))
+        try:
+            for record in work.advance(position, stopping_after(8)):
+                if isinstance(record, Progress):
+                    position, stops = record.position, stops + bool(record.position)
+                elif hasattr(record, "subject"):
+                    found.append(record)
+        finally:
+            work.close()
+    assert stops > 3
+    names = sorted(path.name for path in whole.glob("trained-*"))
+    assert names == sorted(path.name for path in parts.glob("trained-*"))
+    for name in names:
+        assert (whole / name).read_bytes() == (parts / name).read_bytes()
+    keyed = {(s.kind, s.subject, s.batch): s.sums.get("noise") for s in found}
+    assert keyed == {(s.kind, s.subject, s.batch): s.sums.get("noise") for s in expected}
+
+
+@pytest.mark.parametrize("ends", ["well", "fails", "is cancelled"])
+def test_the_model_is_bit_identical_afterwards(ends, monkeypatch, tmp_path):
+    kept, load = {}, qdash.sweep.subject.load_model
+
+    def remember(spec):
+        kept["model"], notes = load(spec)
+        kept["before"] = copy.deepcopy(kept["model"])
+        return kept["model"], notes
+
+    monkeypatch.setattr(qdash.sweep.subject, "load_model", remember)
+    if ends == "well":
+        sweep(tmp_path, **FEW)
+    elif ends == "fails":
+        monkeypatch.setattr("qdash.learning.Learner._follow", lambda *_: (_ for _ in ()).throw(RuntimeError("boom")))
+        with pytest.raises(RuntimeError, match="boom"):
+            sweep(tmp_path, **FEW)
+    else:
+        work = build_work("sweep", checked(SweepSpec, **FEW).model_dump_json(), str(tmp_path))
+        list(work.advance(None, stopping_after(9)))
+        assert list(tmp_path.glob("training-*")), "it was stopped while it trained"
+        work.close()
+    model, before = kept["model"], kept["before"]
+    assert model.state_dict().keys() == before.state_dict().keys()
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.state_dict().items())
+    assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in before.parameters()]
+    assert all(p.grad is None for p in model.parameters())
+    assert not any("forward" in vars(module) for module in model.modules())
+    assert all(
+        isinstance(p, torch.nn.Parameter) for m in model.modules() for p in m._parameters.values() if p is not None
+    )
+
+
+def test_training_and_evaluation_samples_are_disjoint():
+    source = Source(model="demo:digits-lstm", data="demo:digits")
+    subject = load_subject(source)
+    chosen = training_set(subject, source, 32, None)
+    assert len(chosen.indices) == 1000
+    evaluated = {image.tobytes() for image in digits("evaluation")[0]}
+    for step in range(chosen.batches_per_epoch):
+        (images,) = chosen.batch(step).args
+        assert not evaluated & {image.numpy().tobytes() for image in images}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A small linear model with data and training files; (values of a spec, writer of an .npz)."""
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import torch\nfrom torch import nn\n\n\ndef build():\n    torch.manual_seed(0)\n"
+        "    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))\n"
+    )
+
+    def write(name, **arrays):
+        np.savez(tmp_path / name, **arrays)
+        return str(tmp_path / name)
+
+    return {"model": f"python:{path}:build", "mode": "qat:steps=4:batch_size=8", "weight_formats": ("int3",)}, write
+
+
+X = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+Y = np.arange(80) % 3
+
+
+def test_overlap_of_training_and_evaluation_data_is_counted_told_and_left_out(files, tmp_path):
+    values, write = files
+    given = write("given.npz", x=X[:40], y=Y[:40])
+    result = sweep(
+        tmp_path,
+        data=write("evaluation.npz", x=X[20:60], y=Y[20:60]),
+        calibration_data=write("calibration.npz", x=X[60:], y=Y[60:]),
+        training_data=given,
+        **values | {"mode": "qat:steps=40:batch_size=8"},
+    )
+    assert result["samples"]["training"] == 20
+    assert any("20 of 40 training samples are evaluated too; they are left out" in note for note in result["notes"])
+    with pytest.raises(DataError, match="every training sample is an evaluation sample"):
+        sweep(tmp_path, **values, data=given, calibration_data=write("c.npz", x=X[60:], y=Y[60:]), training_data=given)
+
+
+def test_without_other_samples_the_calibration_samples_train(files, tmp_path):
+    values, write = files
+    result = sweep(tmp_path, **values, data=write("data.npz", x=X, y=Y))
+    assert result["samples"]["training"] == result["samples"]["calibration"] == 20
+    assert any("20 calibration samples" in note for note in result["notes"])
+
+
+def test_without_labels_fp32_is_the_teacher_and_asking_for_labels_says_so(files, tmp_path):
+    values, write = files
+    unlabelled = {**values, "data": write("data.npz", x=X), "metric": "agreement"}
+    assert sweep(tmp_path, **unlabelled)["facts"]["training"]["loss"] == "distillation (KL)"
+    with pytest.raises(DataError, match=r"loss=labels needs labels and the training data have none; use loss=dist"):
+        sweep(tmp_path, **unlabelled | {"mode": "qat:loss=labels"})
+
+
+@pytest.mark.parametrize(
+    ("target", "metric", "loss"), [(Y, "accuracy", "cross-entropy"), (X[:, :3], "mean_squared_error", "squared error")]
+)
+def test_labels_can_be_the_teacher(target, metric, loss, files, tmp_path):
+    values, write = files
+    values |= {"data": write("data.npz", x=X, y=target), "metric": metric, "mode": "qat:steps=4:loss=labels"}
+    assert loss in sweep(tmp_path, **values)["facts"]["training"]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mode": "qat:steps=0"}, r"steps = '0'"),
+        ({"mode": "qat:loss=guess"}, r"loss = 'guess'"),
+        ({"mode": "qat:learning_rate=-1"}, r"learning_rate"),
+        ({"mode": "qat:learned_scale=true:steps=2", "power_of_two_scales": True}, r"exclude each other"),
+    ],
+)
+def test_wrong_options_are_told(values, message, tmp_path):
+    with pytest.raises(SpecError, match=message):
+        sweep(tmp_path, **FEW | values)

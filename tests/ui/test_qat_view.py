@@ -1,0 +1,111 @@
+"""Fine-tuning on the page: offered, started, watched, answered."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from ui_helpers import press, text_of
+
+from qdash.answers import create_qat_run, recommendation
+from qdash.history import load_sweep
+from qdash.pipeline import run_inline
+from qdash.records import Facts, Progress
+from qdash.results.frontier import Limits
+from qdash.spec import QatSpec
+from qdash.store.store import Store
+from qdash.ui.qat_view import answer_sentence
+
+
+def page(run_id, keep):
+    import streamlit as st
+
+    from qdash.ui import state
+    from qdash.ui.qat_view import show_fine_tune
+
+    st.query_params["run"] = run_id
+    show_fine_tune(state.load(run_id), keep)
+
+
+def opened(run_id, keep=()):
+    app = AppTest.from_function(page, args=(run_id, keep), default_timeout=30).run()
+    assert not app.exception, app.exception
+    return app
+
+
+@pytest.fixture
+def tuned(done):
+    """The id of a sweep with a finished fine-tune of few steps."""
+    with Store.open() as store:
+        run_inline(store, create_qat_run(store, done, [], training="qat:steps=8"))
+    return done
+
+
+def test_it_is_offered_and_started_with_what_the_page_keeps(done, queued):
+    with Store.open() as store:
+        layer = store.run(done).facts["layers"][0]["layer"]
+    app = opened(done, (layer,))
+    assert "1 layer above in FP32" in text_of(app)
+    app.number_input[0].set_value(30)
+    press(app, "Fine-tune")
+    with Store.open() as store:
+        spec = QatSpec.model_validate_json(store.run(queued[0]).spec)
+        assert store.run(queued[0]).parent == done
+    assert spec.keep == (layer,)
+    assert spec.training == "qat:steps=30:learning_rate=0.01:loss=distillation"
+
+
+def test_without_a_choice_the_recommended_set_is_kept(done):
+    with Store.open() as store:
+        sweep = load_sweep(store, done)
+        recommended = recommendation(store, sweep, sweep.setting(), Limits())["keep_fp32"]
+        spec = QatSpec.model_validate_json(store.run(create_qat_run(store, done)).spec)
+    assert list(spec.keep) == recommended
+
+
+def test_while_it_trains_the_curve_grows(tuned):
+    with Store.open() as store:
+        finished = store.runs(kind="qat")[0]
+        spec = store.run(finished.id).spec
+        run_id = store.create_run("qat", spec, model=finished.model, data=finished.data, parent=tuned)
+        store.enqueued(run_id)
+        store.set_status(run_id, "running", host="elsewhere")
+        facts = {key: value for key, value in finished.facts.items() if key != "weights_file"}
+        begun = [score for score in store.scores(finished.id, "training") if score.batch < 3]
+        store.save(run_id, [Facts(facts), *begun, Progress("start", 30.0, 100.0, "training step 3 of 8")])
+    text = text_of(opened(tuned))
+    assert "In 3 of 8 steps the loss" in text
+    assert "Not measured yet" in text
+    assert not [button for button in opened(tuned).button if button.label == "Fine-tune"]
+
+
+def test_when_it_is_done_it_says_what_was_won_back(tuned):
+    app = opened(tuned)
+    text = text_of(app).replace("\\", "")
+    assert "Fine-tuned, every layer quantized: accuracy" in text
+    assert "In 8 steps the loss" in text
+    assert "No training sample is evaluated. Measured on 90 samples." in text
+    assert app.get("download_button")
+
+
+@pytest.mark.parametrize(
+    ("ptq", "qat", "words"),
+    [
+        (
+            93.0,
+            97.5,
+            "accuracy 97.5 % against 93.0 % without and 98.0 % in FP32: 90 % of what quantizing lost is won back",
+        ),
+        (93.0, 98.5, "all that quantizing lost is won back"),
+        (93.0, 92.0, "−1.00 points"),
+        (98.0, 98.0, "0.00 points"),
+    ],
+)
+def test_the_sentence(ptq, qat, words):
+    lost = 98.0 - ptq
+    result = {
+        "fp32": {"value": 98.0},
+        "ptq": {"value": ptq},
+        "qat": {"value": qat},
+        "keep_fp32": [],
+        "recovered_points": qat - ptq,
+        "recovered_share": (qat - ptq) / lost if lost else None,
+    }
+    assert words in answer_sentence(result, {"name": "accuracy", "unit": "%", "difference_unit": "points"})
