@@ -17,7 +17,7 @@ from qdash.sweep.training import Step, Training
 from qdash.sweep.work import baseline
 from qdash.trained import TrainedLayer
 
-PTQ, QAT = "ptq", "qat"
+PTQ, QAT = "ptq", "qat"  # the items, and the settings under which their scores are kept
 
 
 class QatWork(BatchedWork[str]):
@@ -72,7 +72,7 @@ class QatWork(BatchedWork[str]):
             yield Measured({}, found, watch.seconds)
 
     def score(self, item: str, batch: int) -> Score:
-        return Score("measurement", keep_key(self.spec.keep), QAT if item == QAT else self.spec.setting.key, batch)
+        return Score("measurement", keep_key(self.spec.keep), item, batch)
 
     def planned(self, bench: Bench, items: Sequence[str]) -> tuple[float, list[float]]:
         return bench.tape.macs, [bench.work_from(self._first(bench))] * len(items)
