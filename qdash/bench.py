@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -61,15 +61,15 @@ class Bench:
         seed: int = 0,
     ):
         self.instrument, self.layers, self.settings = instrument, layers, settings
-        self._tied = tied or {}
-        self.kinds = dict(layers) | {name: kind for others in self._tied.values() for name, kind in others.items()}
+        self.tied = tied or {}
+        self.kinds = dict(layers) | {name: kind for others in self.tied.values() for name, kind in others.items()}
         self.reader = reader
         self.recorder = Recorder(instrument)
         self.calibration = calibration
         self._trained: Trained = {}
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
         self.keep_inputs = frozenset(self.kinds if keep_inputs else ())
-        self.edges = EdgeCapture(list(layers)) if records_gradients else None
+        self.edges = EdgeCapture(list(self.kinds)) if records_gradients else None
         self.memo: dict[str, Any] = {}  # what a method keeps of the current batch
         self.seed, self.batch_number, self.paranoid = seed, 0, paranoid
         self.checked = 0  # how many replays were compared with a full forward
@@ -100,11 +100,16 @@ class Bench:
 
     def sites(self, layer: str) -> tuple[str, ...]:
         """The modules of a layer: itself, and those that share its weights, which are quantized with it."""
-        return (layer, *self._tied.get(layer, ()))
+        return (layer, *self.tied.get(layer, ()))
 
     def calls(self, layer: str) -> list[int]:
         """Slots of the layer's calls on the tape, in order, at all its sites."""
         return sorted(slot for site in self.sites(layer) for slot in self.tape.calls.get(site, ()))
+
+    def first_called(self, layers: Iterable[str]) -> str:
+        """Of some layers the one that this batch calls first, as batches may take different paths; "" for none."""
+        called = {layer: calls[0] for layer in layers if (calls := self.calls(layer))}
+        return min(called, key=called.__getitem__, default="")
 
     def quantizer(self, site: str, setting: Setting) -> LayerQuantizer:
         """A layer's module under a setting; its ranges and weights are computed once."""
@@ -127,7 +132,7 @@ class Bench:
             self.settings,
             self.reader,
             self.calibration,
-            tied=self._tied,
+            tied=self.tied,
             seed=self.seed,
         )
 

@@ -30,7 +30,7 @@ class TensorObserver:
     def __init__(self, channel_axis: int, seed: int):
         self._axis, self._seed = channel_axis, seed
         self._batches = 0
-        self._ranges: Tensor | None = None  # one tensor: a small one kept for each batch would keep the heap from shrinking
+        self._ranges: Tensor | None = None  # one tensor: small ones kept by batch scatter over the heap
         self._histogram: Tensor | None = None
         self._channels: tuple[Tensor, Tensor] | None = None
         self._fraction: float | None = None
@@ -87,7 +87,7 @@ class TensorObserver:
             at = torch.randint(x.numel(), (amount,), generator=generator)
             values = values[at.to(x.device)]
         bins = (values.view(torch.int32) >> 16) & 0xFFFF
-        counts = torch.bincount(bins, minlength=_BINS)
+        counts = torch.bincount(bins, minlength=_BINS).int()  # a thousand layers have one each: half the memory counts
         self._histogram = counts if self._histogram is None else self._histogram.add_(counts)
 
 

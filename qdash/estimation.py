@@ -11,6 +11,7 @@ from qdash.bench import Bench, Item, Measured, Stopwatch
 from qdash.energy import energy
 from qdash.gradients import Gradients, floating, products
 from qdash.quantizer import LayerQuantizer
+from qdash.replay import Slot
 
 ERROR, DIVERGENCE, LOSS = "noise", "kl", "loss_change"
 
@@ -30,18 +31,17 @@ def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, 
         bench.memo["passes"] = _backward(bench, plan(bench, passes, kl_passes, loss_passes))
     for item in items:
         with Stopwatch() as watch:
-            quantizer = bench.quantizer(item.layer, item.setting)
-            differences = _differences(bench, item, quantizer)
-            found = _estimates(bench, item.layer, bench.memo["passes"], differences)
+            differences = _differences(bench, item)
+            found = _estimates(bench, bench.memo["passes"], differences)
         yield Measured(differences.sums | bench.weight_sums(item), found, watch.seconds)
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Quantized minus FP32 of a layer, per call and floating tensor, and its local sums."""
+    """Quantized minus FP32 of a layer's modules, per call and floating tensor, and the layer's local sums."""
 
-    outputs: list[list[Tensor]]
-    inputs: list[list[Tensor]]
+    outputs: dict[str, list[list[Tensor]]]
+    inputs: dict[str, list[list[Tensor]]]
     sums: dict[str, Tensor]
 
 
@@ -87,25 +87,28 @@ def _has_loss(bench: Bench) -> bool:
     return bench.reader.class_axis is not None and target is not None and not target.is_floating_point()
 
 
-def _differences(bench: Bench, item: Item, quantizer: LayerQuantizer) -> Differences:
-    forward = bench.instrument.forward_of(item.layer)
-    outputs, inputs = [], []
-    sums: dict[str, Tensor] = {}
-    for position in bench.tape.calls.get(item.layer, ()):
-        slot = bench.tape.slots[position]
-        args, kwargs = slot.inputs
-        with torch.no_grad():
-            changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
-            with quantizer.quantized_weights():
-                output = forward(*changed_args, **changed_kwargs)
-            given, expected = floating([args, kwargs]), floating(slot.output)
-            got_inputs, got = floating([changed_args, changed_kwargs]), floating(output)
-            inputs.append([new - old for new, old in zip(got_inputs, given, strict=True)])
-            outputs.append([new - old for new, old in zip(got, expected, strict=True)])
-            _add(sums, "output", expected, outputs[-1])
-            if quantizer.quantizes_input:
-                _add(sums, "input", given, inputs[-1])
-    return Differences(outputs, inputs, sums)
+def _differences(bench: Bench, item: Item) -> Differences:
+    found = Differences({}, {}, {})
+    for site, quantizer in bench.quantizers(item.layer, item.setting).items():
+        found.outputs[site], found.inputs[site] = [], []
+        for position in bench.tape.calls.get(site, ()):
+            with torch.no_grad():
+                _add_call(found, bench, site, quantizer, bench.tape.slots[position])
+    return found
+
+
+def _add_call(found: Differences, bench: Bench, site: str, quantizer: LayerQuantizer, slot: Slot) -> None:
+    args, kwargs = slot.inputs
+    changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
+    with quantizer.quantized_weights():
+        output = bench.instrument.forward_of(site)(*changed_args, **changed_kwargs)
+    given, expected = floating([args, kwargs]), floating(slot.output)
+    got_inputs, got = floating([changed_args, changed_kwargs]), floating(output)
+    found.inputs[site].append([new - old for new, old in zip(got_inputs, given, strict=True)])
+    found.outputs[site].append([new - old for new, old in zip(got, expected, strict=True)])
+    _add(found.sums, "output", expected, found.outputs[site][-1])
+    if quantizer.quantizes_input:
+        _add(found.sums, "input", given, found.inputs[site][-1])
 
 
 def _add(sums: dict[str, Tensor], name: str, signal: list[Tensor], noise: list[Tensor]) -> None:
@@ -119,13 +122,13 @@ def _add(sums: dict[str, Tensor], name: str, signal: list[Tensor], noise: list[T
             sums[key] = sums[key] + value if key in sums else value
 
 
-def _estimates(bench: Bench, layer: str, passes: Sequence[Pass], differences: Differences) -> dict[str, Tensor]:
+def _estimates(bench: Bench, passes: Sequence[Pass], differences: Differences) -> dict[str, Tensor]:
     """Per sample: `noise` = (g·δ)², its part of weights and of inputs, `kl` = (g·δ)²/2 and `loss_change` = g·δ."""
     samples = bench.batch.size
     collected: dict[str, list[Tensor]] = {}
     for number in passes:
-        whole = _products(number.outputs, layer, differences.outputs, samples, bench)
-        from_inputs = _products(number.inputs, layer, differences.inputs, samples, bench)
+        whole = _products(number.outputs, differences.outputs, samples, bench)
+        from_inputs = _products(number.inputs, differences.inputs, samples, bench)
         if number.estimates == ERROR:
             for key, value in (("noise", whole), ("inputs_noise", from_inputs), ("weights_noise", whole - from_inputs)):
                 collected.setdefault(key, []).append(value.square())
@@ -137,9 +140,9 @@ def _estimates(bench: Bench, layer: str, passes: Sequence[Pass], differences: Di
 
 
 def _products(
-    gradients: dict[str, Gradients], layer: str, differences: list[list[Tensor]], samples: int, bench: Bench
+    gradients: dict[str, Gradients], differences: dict[str, list[list[Tensor]]], samples: int, bench: Bench
 ) -> Any:
-    found = products(gradients, layer, differences, samples)
+    found = products(gradients, differences, samples)
     if found is None:
         return torch.zeros(samples, dtype=torch.float64, device=bench.reference.device)
     if len(found) == samples:

@@ -16,6 +16,7 @@ from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument, Override
 from qdash.trees import map_tensors, tensors
 
+Edges = list[list[GradientEdge | None]]  # per call, per floating tensor; None where a tensor comes again
 Gradients = list[list[Tensor | None]]  # per call, per floating tensor
 
 
@@ -28,8 +29,8 @@ class EdgeCapture:
 
     def __init__(self, layers: Sequence[str]):
         self._layers = layers
-        self.inputs: dict[str, list[list[GradientEdge]]] = {}
-        self.outputs: dict[str, list[list[GradientEdge]]] = {}
+        self.inputs: dict[str, Edges] = {}
+        self.outputs: dict[str, Edges] = {}
 
     def overrides(self) -> dict[str, Override]:
         """To be active while a forward is recorded."""
@@ -44,7 +45,8 @@ class EdgeCapture:
 
         Raises ModelError where the model overwrites what its own backward pass needs.
         """
-        edges = [e for where in (self.inputs, self.outputs) for calls in where.values() for call in calls for e in call]
+        places = (self.inputs, self.outputs)
+        edges = [e for where in places for calls in where.values() for call in calls for e in call if e is not None]
         try:
             with differentiable_recurrence():
                 found = torch.autograd.grad(output, edges, cotangent, retain_graph=True, allow_unused=True)
@@ -53,19 +55,18 @@ class EdgeCapture:
             raise ModelError(f"the model has no gradients ({reason}); use --method one_at_a_time") from error
         parts: Iterator[Tensor | None] = iter(found)
 
-        def shaped(where: Mapping[str, list[list[GradientEdge]]]) -> dict[str, Gradients]:
-            return {name: [[next(parts) for _ in call] for call in calls] for name, calls in where.items()}
+        def shaped(where: Mapping[str, Edges]) -> dict[str, Gradients]:
+            return {n: [[e and next(parts) for e in call] for call in calls] for n, calls in where.items()}
 
         return shaped(self.inputs), shaped(self.outputs)
 
     def _override(self, name: str) -> Override:
         def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            edges: list[GradientEdge] = []
-            args, kwargs = map_tensors(lambda t: _seen(t, edges), [args, kwargs])
-            self.inputs.setdefault(name, []).append(edges)
-            output_edges: list[GradientEdge] = []
-            output = map_tensors(lambda t: _seen(t, output_edges, view=False), forward(*args, **kwargs))
-            self.outputs.setdefault(name, []).append(output_edges)
+            given, returned = _Seen(), _Seen(view=False)
+            args, kwargs = map_tensors(given.see, [args, kwargs])
+            self.inputs.setdefault(name, []).append(given.edges)
+            output = map_tensors(returned.see, forward(*args, **kwargs))
+            self.outputs.setdefault(name, []).append(returned.edges)
             return output
 
         return override
@@ -87,18 +88,19 @@ def differentiating(instrument: Instrument) -> Iterator[None]:
 
 
 def products(
-    gradients: Mapping[str, Gradients], layer: str, differences: Sequence[Sequence[Tensor]], samples: int
+    gradients: Mapping[str, Gradients], differences: Mapping[str, Sequence[Sequence[Tensor]]], samples: int
 ) -> Tensor | None:
-    """g·δ of a layer, summed over its calls and tensors: (samples,) float64, or (1,) where the sample axis isn't known.
+    """g·δ summed over a layer's modules, calls and tensors: (samples,) float64, or (1,) without a known sample axis.
 
     None where no gradient reaches the layer: it has exactly no effect.
     """
     total: Tensor | None = None
-    for call, deltas in zip(gradients.get(layer, []), differences, strict=True):
-        for gradient, delta in zip(call, deltas, strict=True):
-            if gradient is not None:
-                found = _by_sample(gradient, delta, samples)
-                total = found if total is None else _joined(total, found)
+    for site, calls in differences.items():
+        for call, deltas in zip(gradients.get(site, []), calls, strict=True):
+            for gradient, delta in zip(call, deltas, strict=True):
+                if gradient is not None:
+                    found = _by_sample(gradient, delta, samples)
+                    total = found if total is None else _joined(total, found)
     return total
 
 
@@ -107,15 +109,29 @@ def floating(tree: Any) -> list[Tensor]:
     return [t for t in tensors(tree) if t.is_floating_point()]
 
 
-def _seen(tensor: Tensor, edges: list[GradientEdge], view: bool = True) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    if not tensor.requires_grad:
-        tensor = tensor.detach().requires_grad_().clone()  # a copy may be written to, a leaf may not
-    elif view:
-        tensor = tensor.view_as(tensor)
-    edges.append(get_gradient_edge(tensor))
-    return tensor
+class _Seen:
+    """Remembers the edges of one call's tensors. One that comes twice stays one (attention tells by that whether query,
+    key and value are the same) and is counted once."""
+
+    def __init__(self, view: bool = True):
+        self.edges: list[GradientEdge | None] = []
+        self._view = view
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}  # holding the original keeps its id its own
+
+    def see(self, tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        if id(tensor) in self._known:
+            self.edges.append(None)
+            return self._known[id(tensor)][1]
+        seen = tensor
+        if not tensor.requires_grad:
+            seen = tensor.detach().requires_grad_().clone()  # a copy may be written to, a leaf may not
+        elif self._view:
+            seen = tensor.view_as(tensor)
+        self._known[id(tensor)] = tensor, seen
+        self.edges.append(get_gradient_edge(seen))
+        return seen
 
 
 def _by_sample(gradient: Tensor, delta: Tensor, samples: int) -> Tensor:

@@ -50,7 +50,7 @@ class Instrument:
         self._failed: str | None = None
         self._fault: Exception | None = None
         self._open: list[tuple[str, Counts[str]]] = []  # the calls under way, and how often each operation was seen
-        self._in_model = False  # whether the model's own code runs, not what was put around it
+        self._in_model = False  # whether the model's own code runs, not what was put around it: only its calls are seen
         self._buffers = kept_buffers(model)
 
     def __enter__(self) -> "Instrument":
@@ -75,7 +75,7 @@ class Instrument:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
         self._failed, self._fault = None, None
-        self._open, self._in_model = [], False
+        self._open, self._in_model = [], True
         mode = nullcontext() if self.shows is None else FunctionalCalls(self._present)
         try:
             with torch.set_grad_enabled(self.keeps_graph), mode:
@@ -89,6 +89,7 @@ class Instrument:
             where = f"at {self._described(str(self._failed))}" if inside else "in its own forward"
             raise ModelError(f"the model failed {where}: {_one_line(error)}; {_shapes(args, kwargs)}") from error
         finally:
+            self._in_model = False
             for buffer in self._buffers:
                 if buffer.restore():
                     self.notes.add(f"forward changes {buffer.name}; it is restored after every pass")
@@ -125,19 +126,21 @@ class Instrument:
             return self._counted(name, forward, args, kwargs)
 
     def _counted(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        output = forward(*args, **kwargs) if self.shows is None else self._opened(name, forward, args, kwargs)
+        before, self._in_model = self._in_model, True
+        try:
+            output = forward(*args, **kwargs) if self.shows is None else self._opened(name, forward, args, kwargs)
+        finally:
+            self._in_model = before
         if self.count is not None:
             self.executed_macs += self.count(name, args, kwargs, output)
         return output
 
     def _opened(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        before, self._in_model = self._in_model, True
         self._open.append((name, Counts()))
         try:
             return forward(*args, **kwargs)
         finally:
             self._open.pop()
-            self._in_model = before
 
     def _present(self, kind: str, function: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Shows one functional operation as the call of a module."""
@@ -174,13 +177,15 @@ class Instrument:
                 raise
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            before, self._in_model = self._in_model, False
+            if not self._in_model:  # a look at a computed weight, say
+                return forward(*args, **kwargs)
+            self._in_model = False
             try:
                 if self.interceptor is None:
                     return execute(*args, **kwargs)
                 return self.interceptor(name, execute, args, kwargs)
             finally:
-                self._in_model = before
+                self._in_model = True
 
         call.__wrapped__ = forward  # type: ignore[attr-defined]
         return call

@@ -79,8 +79,8 @@ def _report(result: dict[str, Any], metric: dict[str, Any]) -> None:
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     say(
-        f"{len(losses)} of {training['steps']} steps ({training['epochs']:.1f} epochs) on {training['samples']} training samples, "
-        f"{training['loss']}: loss {first:.3g} in the first tenth, {last:.3g} in the last"
+        f"{len(losses)} of {training['steps']} steps ({training['epochs']:.1f} epochs) on {training['samples']} "
+        f"training samples, {training['loss']}: loss {first:.3g} in the first tenth, {last:.3g} in the last"
     )
     for line in result["notes"]:
         say(f"note: {line}")

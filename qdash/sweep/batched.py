@@ -99,6 +99,11 @@ class BatchedWork(Generic[I]):
     def seen(self, prepared: Prepared, scores: Sequence[Score], finished: int | None) -> None:
         """Called with every slice's scores; `finished`: the number of the batch if all its items are done."""
 
+    @property
+    def batch_size(self) -> int:
+        """Samples per batch."""
+        return self.source.batch_size
+
     def close(self) -> None:
         """Leaves the model as it was."""
         self._stack.close()
@@ -158,7 +163,7 @@ class BatchedWork(Generic[I]):
 
     def _groups(self, prepared: Prepared) -> list[np.ndarray]:
         subject = prepared.subject
-        return subject.evaluation.groups(subject.evaluation_indices, self.source.batch_size)
+        return subject.evaluation.groups(subject.evaluation_indices, self.batch_size)
 
     def _placed(self, position: str | None, prepared: Prepared) -> tuple[int, int]:
         place, _, state = ("0:0" if position in (None, START) else str(position)).partition("|")

@@ -41,4 +41,4 @@ class MeasureWork(BatchedWork[KeepSet]):
 
     @staticmethod
     def _first(bench: Bench, keep: KeepSet) -> str:
-        return next((layer for layer in bench.layers if layer not in keep), "")
+        return bench.first_called(layer for layer in bench.layers if layer not in keep)

@@ -29,10 +29,11 @@ from qdash.sweep.evaluation import evaluating
 from qdash.sweep.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.subject import Subject, load_subject
 from qdash.sweep.training_set import TrainingSet
-from qdash.trees import first_float
+from qdash.trees import first_float, tensors
 
 # Few samples are enough to see the calls, check the folds and find a wrong shape.
-_FIRST_SAMPLES = 16
+_FIRST_SAMPLES, _FEWEST_SAMPLES = 16, 4
+_LARGE_SAMPLE = 1 << 14  # values
 _CALIBRATION_VERSION = 1
 
 
@@ -68,7 +69,7 @@ def prepare(
     stack.callback(RandomState.now().restore)
     subject = load_subject(spec)
     stack.enter_context(evaluating(subject.model))
-    first = next(subject.batches(subject.evaluation, subject.evaluation_indices[:_FIRST_SAMPLES], _FIRST_SAMPLES))
+    first = _first_batch(subject)
     folding = stack.enter_context(folded(subject.model, first.args, first.kwargs))
     instrument = stack.enter_context(Instrument(subject.model))
     found, output = _surveyed(instrument, first, folding, spec.include)
@@ -96,8 +97,21 @@ def prepare(
     )
 
 
+def _first_batch(subject: Subject) -> Batch:
+    """A few samples, fewer where they are large: several passes run on them before the sweep begins."""
+
+    def batch(size: int) -> Batch:
+        return next(subject.batches(subject.evaluation, subject.evaluation_indices[:size], size))
+
+    few = batch(_FEWEST_SAMPLES)
+    values = sum(t.numel() for t in tensors([few.args, few.kwargs])) / few.size
+    return batch(_FIRST_SAMPLES) if values <= _LARGE_SAMPLE else few
+
+
 def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
     """Runs the calibration pass, or reads it where one with the same weights, data and settings is on disk."""
+    if prepared.bench.calibration is not None:
+        return
     path = prepared.calibration_path
     if not path.exists():
         subject = prepared.subject

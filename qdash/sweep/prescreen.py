@@ -22,6 +22,7 @@ def suspicious_first(prepared: Prepared, items: Sequence[Item]) -> list[Item]:
         known.calibration,
         keep_inputs=True,
         records_gradients=True,
+        tied=known.tied,
         seed=known.seed,
     )
     try:

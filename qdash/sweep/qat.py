@@ -82,7 +82,7 @@ class QatWork(BatchedWork[str]):
         return frozenset(self.spec.keep)
 
     def _first(self, bench: Bench) -> str:
-        return next((layer for layer in bench.layers if layer not in self._keep), "")
+        return bench.first_called(layer for layer in bench.layers if layer not in self._keep)
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
         module, kind = bench.instrument.modules[name], bench.kinds[name]

@@ -17,6 +17,8 @@ from qdash.sweep.prepare import Prepared
 from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
 
+_GRADIENT_BATCH = 32
+
 
 class SweepWork(BatchedWork[Item]):
     """Baseline, all-quantized model with cumulative errors, then the method's items."""
@@ -32,6 +34,12 @@ class SweepWork(BatchedWork[Item]):
         self._race: Race | None = None
         self._items: list[Item] | None = None
         super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
+
+    @property
+    def batch_size(self) -> int:
+        """Smaller where the graph and the gradients of a batch are kept: they are what needs the memory."""
+        size = self.spec.batch_size
+        return min(size, _GRADIENT_BATCH) if self._method.records_gradients else size
 
     def items(self, prepared: Prepared) -> Sequence[Item]:
         if self._items is None:

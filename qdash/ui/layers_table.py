@@ -16,6 +16,8 @@ NUMBERS = {
     "metric_delta": ("Metric change", "%+.2f"),
     "metric_delta_low": ("from", "%+.2f"),
     "metric_delta_high": ("to", "%+.2f"),
+    "samples_to_decide": ("Samples to decide", "localized"),
+    "loss_change": ("Loss change, nats", "%+.2g"),
     "flipped": ("Flipped", "percent"),
     "layer_output_sqnr_db": ("Layer-output SQNR, dB", "%.1f"),
     "weight_sqnr_db": ("Weight SQNR, dB", "%.1f"),
@@ -55,11 +57,13 @@ def show_table(view: View) -> None:
 
 
 def table_frame(rows: list[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame:
-    """layer, type, status where not every layer is measured, and the columns of NUMBERS that any row has."""
-    present = [key for key in NUMBERS if any(row[key] is not None for row in rows)]
+    """layer, type, status where not every layer is measured, decision where the run stopped on its own, and the columns
+    of NUMBERS that any row has."""
+    decided = ["decision"] if any(row.get("decision") for row in rows) else []
+    present = decided + [key for key in NUMBERS if any(row.get(key) is not None for row in rows)]
     entries = [
         {"layer": row["layer"], "type": types[row["layer"]], "status": STATUS[row["status"]]}
-        | {k: row[k] for k in present}
+        | {k: row.get(k) for k in present}
         for row in rows
     ]
     frame = pd.DataFrame(entries, columns=["layer", "type", "status", *present])
@@ -84,6 +88,7 @@ def _columns(metric: dict[str, Any]) -> dict[str, Any]:
         "layer": st.column_config.TextColumn("Layer", pinned=True),
         "type": st.column_config.TextColumn("Type"),
         "status": st.column_config.TextColumn("Status"),
+        "decision": st.column_config.TextColumn("Decision", help=help_text("until_decided")),
     }
     for key, (label, format) in NUMBERS.items():
         if key == "metric_delta":

@@ -83,10 +83,14 @@ GLOSSARY = {
     "seed": "Fixes which samples are drawn and every resampling.",
     "power_of_two_scales": r"Every scale is rounded up to a power of two, as hardware that shifts instead of "
     r"multiplying needs it: $S = 2^{\lceil\log_2 S\rceil}$.",
+    "include": "Also treats matrix products, attention and residual sums as layers: their inputs are quantized, "
+    "as static INT8 runtimes do.",
     "paranoid": "A random tenth of the replayed outputs is compared, bit by bit, with full forward passes.",
     "until_decided": "A layer is measured on more samples only until its interval lies on one side of the tolerance; "
     "the intervals stay valid under these repeated looks.",
     "tolerance": "The loss in points that one layer may cause, for measuring until decided.",
+    "samples_to_decide": "How many samples would decide an undecided layer, if its rates stay as they are.",
+    "loss_change": "First-order change of the cross-entropy loss, $g\\cdot\\delta$, estimated from one backward pass.",
     "status": "Queued: waits for the worker. Running. Done. Failed: see the message. Cancelled or interrupted: what "
     "was found is kept, and the run can be resumed.",
 }

@@ -33,6 +33,15 @@ class Model(nn.Module):
     def forward(self, x):
         return self.c(self.a(x) + 0.5 * self.a(x * 3))
 """,
+    "tied weights": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 6), nn.Linear(6, 6, bias=False), nn.Linear(6, 1)
+        self.b.weight = self.a.weight
+    def forward(self, x):
+        return self.c(self.a(x) + 0.5 * self.b(x * 2))
+""",
     "integer input": """
 class Model(nn.Module):
     def __init__(self):

@@ -10,13 +10,14 @@ import torch
 import zoo_layers
 import zoo_numbers
 import zoo_shapes
-from engine_helpers import sweep
+from engine_helpers import run_work, sweep
 from naive import Naive, loaded
 from torch import nn
 from zoo import BATCH, ZOO
 
 import qdash.sweep.subject
 from qdash.errors import QdashError
+from qdash.spec import MeasureSpec, SweepSpec, checked
 
 FILES = (zoo_layers, zoo_numbers, zoo_shapes)
 METHODS = ("one_at_a_time", "leave_one_out", "statistics")
@@ -25,19 +26,22 @@ TOLERANCE = 1e-9  # of Σ e² in float64: the order of summation
 LOCAL_TOLERANCE = 2e-6  # differences of a layer's outputs are taken in float32
 
 
-def run(name, method, folder):
-    animal = ZOO[name]
-    return sweep(
-        folder,
-        model=f"python:{animal.file}:build_{name}",
-        data=f"python:{animal.file}:evaluation_{name}",
-        calibration_data=f"python:{animal.file}:calibration_{name}",
-        method=method,
-        metric="agreement",
-        observers=("min_max",),
-        batch_size=BATCH,
+def values_of(animal, method):
+    """The values of a sweep's spec."""
+    return {
+        "model": f"python:{animal.file}:build_{animal.name}",
+        "data": f"python:{animal.file}:evaluation_{animal.name}",
+        "calibration_data": f"python:{animal.file}:calibration_{animal.name}",
+        "method": method,
+        "metric": "agreement",
+        "observers": ("min_max",),
+        "batch_size": BATCH,
         **animal.spec,
-    )
+    }
+
+
+def run(name, method, folder):
+    return sweep(folder, **values_of(ZOO[name], method))
 
 
 @functools.cache
@@ -145,6 +149,24 @@ def check(got, wanted, what, tolerance=TOLERANCE):
         np.testing.assert_allclose(got, wanted, rtol=tolerance, err_msg=what)
     else:
         assert not math.isfinite(got), what
+
+
+@pytest.mark.parametrize("name", ["ControlFlow", "TiedWeights", "SharedModule", "Encoder", "InPlace"])
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
+def test_mixed_models(name, tmp_path):
+    """Each layer kept in FP32, all others quantized."""
+    animal = ZOO[name]
+    spec = checked(SweepSpec, **values_of(animal, "one_at_a_time"))
+    expected = naive(name, ())
+    layers = [layer for layer in expected.called if layer != "head"]  # which is the table
+    keep_sets = tuple((layer,) for layer in layers)
+    measure = MeasureSpec(sweep=spec, setting=spec.settings()[0], keep_sets=keep_sets)
+    _, scores, _ = run_work("measure", measure, tmp_path)
+    for layer in layers:
+        found = sum(s.sums["noise"] for s in scores if s.kind == "measurement" and s.subject == layer)
+        kept = {layer, "head"} if layer == "table" else {layer}
+        with unfused():
+            check(found, expected.noise(expected.called - kept), layer)
 
 
 def test_the_zoo_is_large_enough():

@@ -266,7 +266,7 @@ class LowRank(nn.Module):
 
 @REGISTRY.register("zoo_low_rank")
 class LowRankKind(LayerKind):
-    """Registered by the model's own file."""
+    """Two factors; registered by the file that defines the model, as a user would do it."""
 
     note: ClassVar[str] = "the vector between the two factors stays FP32"
 
