@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -105,6 +105,11 @@ class Bench:
     def calls(self, layer: str) -> list[int]:
         """Slots of the layer's calls on the tape, in order, at all its sites."""
         return sorted(slot for site in self.sites(layer) for slot in self.tape.calls.get(site, ()))
+
+    def first_called(self, layers: Iterable[str]) -> str:
+        """Of some layers the one that this batch calls first, as batches may take different paths; "" for none."""
+        called = {layer: calls[0] for layer in layers if (calls := self.calls(layer))}
+        return min(called, key=called.__getitem__, default="")
 
     def quantizer(self, site: str, setting: Setting) -> LayerQuantizer:
         """A layer's module under a setting; its ranges and weights are computed once."""

@@ -24,7 +24,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class Learner:
     """Layers that are quantized and trained together, all others being FP32, under one Adam.
 
-    layers: their names in call order. modules: those that own their weights, by name. The learning rate falls from its
+    layers: their names. modules: those that own their weights, by name. The learning rate falls from its
     start to 0 over `steps` as half a cosine.
     """
 
@@ -47,18 +47,20 @@ class Learner:
         Raises ModelError where the model can't be differentiated.
         """
         overrides: dict[str, Override] = {name: module.run for name, module in self._modules.items()}
+        first = bench.first_called(self._layers)
         with _differentiable(bench.instrument):
-            output = bench.replay(overrides, self._layers[0], detach=False)
+            output = bench.replay(overrides, first, detach=False)
             value = loss(output, bench.reference, bench.batch.target).mean()
             if value.requires_grad:
                 self._follow(_gradients(value, list(self._tensors.values())))
         self.step += 1
-        bench.instrument.executed_macs += self.work(bench) - bench.work_from(self._layers[0])
+        bench.instrument.executed_macs += self.work(bench) - bench.work_from(first)
         return value.detach()
 
     def work(self, bench: Bench) -> float:
         """Multiply-accumulates of a step on the bench's batch: forward, backward to inputs, backward to weights."""
-        return 2 * bench.work_from(self._layers[0]) + sum(bench.work_inside(layer) for layer in self._layers)
+        first = bench.first_called(self._layers)
+        return 2 * bench.work_from(first) + sum(bench.work_inside(layer) for layer in self._layers)
 
     def trained(self) -> dict[str, TrainedLayer]:
         """By module, as it stands."""

@@ -51,12 +51,16 @@ def runs(
 
 
 def show(run: RunId, store: StoreUrl = None, json: JsonFile = None) -> None:
-    """One sweep again, as it stands: the same JSON as `sweep`."""
+    """One sweep or fine-tune again, as it stands: the same JSON as `sweep` or `qat`."""
+    from qdash.cli.qat import finish
     from qdash.cli.sweep import report
     from qdash.history import load_sweep
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
+        if opened.run(run).kind == "qat":
+            finish(opened, run, None, json)
+            return
         result = load_sweep(opened, run).result()
     if json is not None:
         write_json(result, json)

@@ -72,12 +72,15 @@ def _report(result: dict[str, Any], metric: dict[str, Any]) -> None:
     training, unit = result["training"], metric["unit"]
     kept = result["keep_fp32"]
     say(f"keep in FP32 ({len(kept)}): {', '.join(kept) or 'nothing'}")
+    if training is None:
+        say("the training has not begun yet")
+        return
     losses = [step["loss"] for step in result["curve"]]
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     say(
-        f"{training['steps']} steps ({training['epochs']:.1f} epochs) on {training['samples']} training samples, "
-        f"{training['loss']}: loss {first:.3g} in the first tenth, {last:.3g} in the last"
+        f"{len(losses)} of {training['steps']} steps ({training['epochs']:.1f} epochs) on {training['samples']} "
+        f"training samples, {training['loss']}: loss {first:.3g} in the first tenth, {last:.3g} in the last"
     )
     for line in result["notes"]:
         say(f"note: {line}")

@@ -9,7 +9,7 @@ from qdash.results.sweep import baseline_of, described
 from qdash.results.tally import Tallies, Tally
 from qdash.spec import QatSpec, keep_key
 
-QAT = "qat"  # the setting under which the fine-tuned model's scores are kept
+PTQ, QAT = "ptq", "qat"  # the settings under which scores are kept: before the fine-tune, and after
 
 
 def qat_result(
@@ -23,7 +23,7 @@ def qat_result(
     """At any moment of a run; what isn't known yet is None."""
     tallies = Tallies(score for score in scores if score.kind != "training")
     subject = keep_key(spec.keep)
-    before, after = (tallies.get("measurement", subject, key) for key in (spec.setting.key, QAT))
+    before, after = (tallies.get("measurement", subject, key) for key in (PTQ, QAT))
     measured = outcomes(tallies, [before, after], facts["metric"], spec.sweep.seed)
     ptq, qat = (_model(found, tally) for found, tally in zip(measured, (before, after), strict=True))
     fp32 = baseline_of(facts, tallies)

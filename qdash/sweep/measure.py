@@ -41,6 +41,4 @@ class MeasureWork(BatchedWork[KeepSet]):
 
     @staticmethod
     def _first(bench: Bench, keep: KeepSet) -> str:
-        """Of the quantized layers the one that this batch calls first; another batch may take another path."""
-        called = {layer: bench.calls(layer)[0] for layer in bench.layers if layer not in keep and bench.calls(layer)}
-        return min(called, key=called.__getitem__, default="")
+        return bench.first_called(layer for layer in bench.layers if layer not in keep)

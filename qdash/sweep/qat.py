@@ -17,7 +17,7 @@ from qdash.sweep.training import Step, Training
 from qdash.sweep.work import baseline
 from qdash.trained import TrainedLayer
 
-PTQ, QAT = "ptq", "qat"
+PTQ, QAT = "ptq", "qat"  # the items, and the settings under which their scores are kept
 
 
 class QatWork(BatchedWork[str]):
@@ -72,7 +72,7 @@ class QatWork(BatchedWork[str]):
             yield Measured({}, found, watch.seconds)
 
     def score(self, item: str, batch: int) -> Score:
-        return Score("measurement", keep_key(self.spec.keep), QAT if item == QAT else self.spec.setting.key, batch)
+        return Score("measurement", keep_key(self.spec.keep), item, batch)
 
     def planned(self, bench: Bench, items: Sequence[str]) -> tuple[float, list[float]]:
         return bench.tape.macs, [bench.work_from(self._first(bench))] * len(items)
@@ -82,7 +82,7 @@ class QatWork(BatchedWork[str]):
         return frozenset(self.spec.keep)
 
     def _first(self, bench: Bench) -> str:
-        return next((layer for layer in bench.layers if layer not in self._keep), "")
+        return bench.first_called(layer for layer in bench.layers if layer not in self._keep)
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
         module, kind = bench.instrument.modules[name], bench.kinds[name]

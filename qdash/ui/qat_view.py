@@ -99,7 +99,9 @@ def _how(result: dict[str, Any]) -> str:
     training = result["training"]
     how = f"{training['epochs']:.1f} epochs on {count(training['samples'])} training samples, {training['loss']}"
     scales = ", scales learned too" if training["learned_scale"] else ""
-    return f"{how}{scales}. No training sample is evaluated. Measured on {count(result['fp32']['samples'])} samples."
+    samples = result["fp32"]["samples"]
+    measured = f" Measured on {plural(samples, 'sample')}." if samples else ""
+    return f"{how}{scales}. No training sample is evaluated.{measured}"
 
 
 def _offer_weights(name: str) -> None:

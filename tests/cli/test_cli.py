@@ -55,7 +55,7 @@ def test_wrong_input_is_exit_2_with_one_line_and_no_trace(arguments, words):
 
 
 def test_help_of_every_command():
-    for command in ("list", "sweep", "runs", "show", "recommend", "resume", "cancel"):
+    for command in ("list", "sweep", "runs", "show", "recommend", "qat", "resume", "cancel"):
         done = qdash(command, "--help")
         assert done.returncode == 0
         assert "--json" in done.stdout, command

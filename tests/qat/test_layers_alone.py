@@ -11,6 +11,7 @@ from engine_helpers import run_work, sweep
 import qdash.sweep.subject
 from qdash.demo.data import digits
 from qdash.errors import DataError, SpecError
+from qdash.estimate import estimate
 from qdash.executors.base import build_work
 from qdash.records import Progress
 from qdash.spec import Source, SweepSpec, checked
@@ -253,3 +254,9 @@ def test_labels_can_be_the_teacher(target, metric, loss, files, tmp_path):
 def test_wrong_options_are_told(values, message, tmp_path):
     with pytest.raises(SpecError, match=message):
         sweep(tmp_path, **FEW | values)
+
+
+def test_the_cost_is_estimated_before_it_is_spent(swept):
+    for result, mode in zip(swept, ("static", "qat"), strict=True):
+        wanted = estimate(checked(SweepSpec, mode=mode, **MOBILENET), result["facts"])["forward_equivalents"]
+        assert wanted == pytest.approx(result["cost"]["forward_equivalents"], rel=0.15)

@@ -42,6 +42,8 @@ def test_a_plan_is_tuned_and_its_weights_written(swept, tmp_path):
     assert result["weights_file"] == str(out)
     with safe_open(out, framework="pt") as file:
         assert "blocks.0.conv_pw.weight" in file.keys()  # noqa: SIM118
+    shown = qdash("show", result["run_id"], "--json", "-", env=environment)
+    assert json.loads(shown.stdout)["qat"] == result["qat"]
     again = qdash("resume", result["run_id"], env=environment)
     assert again.returncode == 2
     assert "is done" in again.stderr
@@ -51,7 +53,7 @@ def test_it_says_for_a_person_what_was_won_back(swept):
     environment, run = swept
     done = qdash("qat", run, "--keep", "", "--steps", "4", env=environment)
     assert done.returncode == 0, done.stderr
-    for words in ("fine-tuned", "won back", "weights:", "4 steps"):
+    for words in ("fine-tuned", "won back", "weights:", "4 of 4 steps"):
         assert words in done.stdout
 
 
