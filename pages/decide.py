@@ -7,6 +7,7 @@ from qdash.ui.decide_answer import choose_limits, recommended, show_answer, show
 from qdash.ui.decide_compare import show_comparison
 from qdash.ui.decide_set import own_set, show_set
 from qdash.ui.needed import sweep_or_stop
+from qdash.ui.qat_view import show_fine_tune
 
 st.title("Which layers stay in FP32?")
 sweep = sweep_or_stop()
@@ -44,3 +45,4 @@ with own, st.container(border=True, key="own_set"):
     if sweep.run.final:
         watch(sweep.run.id)
 show_comparison(sweep, found, yours)
+show_fine_tune(sweep, sorted(yours))

@@ -39,8 +39,9 @@ class Sweep:
 
 
 def load_sweep(store: Store, run_id: str) -> Sweep:
-    """Raises InputError where the run is no sweep or has found nothing yet."""
-    run = store.run(run_id)
+    """`latest` is the latest sweep. Raises InputError where the run is no sweep or has found nothing yet."""
+    sweeps = store.runs(kind="sweep", limit=1) if run_id == "latest" else []
+    run = sweeps[0] if sweeps else store.run(run_id)
     if run.kind != "sweep":
         raise InputError(f"run {run.id} is a {run.kind}, not a sweep; its sweep is {run.parent or 'not stored'}")
     if run.facts is None:

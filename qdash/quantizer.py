@@ -153,6 +153,7 @@ class LayerQuantizer:
         if (name, device) not in self._fixed_ranges:
             parameters = self._trained.inputs.get(name) if self._trained is not None else None
             parameters = parameters or input_parameters(self._statistics(name), self.setting)
-            scale, zero_point = (torch.from_numpy(p).to(device)[0] for p in parameters)
+            scale, zero_point = (torch.from_numpy(p)[0] for p in parameters)
+            scale = scale.to(device)  # the zero point stays on the host: asking a device for it would wait for it
             self._fixed_ranges[name, device] = scale, zero_point
         return self._fixed_ranges[name, device]
