@@ -10,17 +10,20 @@ from qdash.outputs import OutputReader, divergence
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(output, FP32 output, labels) → (samples,) float64."""
-CHOICES = {"distillation": "distillation from FP32", "labels": "labels"}
 
 
 def loss_of(choice: str, reader: OutputReader, target: Tensor | None) -> tuple[Loss, str]:
-    """The loss and what it is called. choice: `auto` (distillation), `distillation` or `labels`.
+    """The loss and what it is called. choice: of `modes.qat.Loss`.
 
-    Distillation: KL(FP32 ‖ quantized) in nats where outputs are class scores, else the squared error, summed over a
-    sample. Labels: cross-entropy in nats, or the squared error. Raises DataError where there are no labels.
+    distillation (auto): the squared error against the FP32 output, summed over a sample (Ba & Caruana 2014,
+    arXiv:1312.6184). distillation_kl: KL(FP32 ‖ quantized) in nats where outputs are class scores; of samples that FP32
+    is sure of it sees little. labels: cross-entropy in nats, or the squared error. Raises DataError where there are no
+    labels.
     """
+    if choice == "distillation_kl" and reader.class_axis is not None:
+        return _divergence, "distillation (KL)"
     if choice != "labels":
-        return (_divergence, "distillation (KL)") if reader.class_axis is not None else (_distance, "distillation")
+        return _distance, "distillation (squared error)"
     if target is None:
         raise DataError("loss=labels needs labels and the training data have none; use loss=distillation")
     if reader.class_axis is not None and not target.is_floating_point():

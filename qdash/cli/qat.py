@@ -1,6 +1,7 @@
 """`qat`: fine-tunes a mixed model and measures what that wins back."""
 
 import shutil
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ def qat(
     steps: Annotated[int, typer.Option(help="training batches")] = 200,
     epochs: Annotated[int | None, typer.Option(help="instead of --steps: passes over the training samples")] = None,
     learning_rate: Annotated[float, typer.Option(help="of Adam, in quantization steps; falls to 0")] = 0.01,
-    loss: Annotated[str, typer.Option(help="auto, distillation or labels; see: list modes")] = "auto",
+    loss: Annotated[str, typer.Option(help="auto, distillation, distillation_kl or labels; see: list modes")] = "auto",
     learned_scale: Annotated[bool, typer.Option("--learned-scale", help="train the scales too (LSQ)")] = False,
     training_batch_size: Annotated[int, typer.Option(help="training samples in a batch")] = 32,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="write the weights to this .safetensors")] = None,
@@ -30,6 +31,8 @@ def qat(
     from qdash.history import load_sweep
     from qdash.store.store import Store
 
+    if out is not None:
+        _check_folder(out)
     options = {"steps": steps, "learning_rate": learning_rate, "loss": loss, "batch_size": training_batch_size}
     if learned_scale:
         options["learned_scale"] = True
@@ -55,6 +58,14 @@ def finish(store: Any, run_id: str, out: str | None, json: str | None) -> None:
         write_json(result, json)
     if json != "-":
         _report(result, found.facts["metric"])
+
+
+def _check_folder(out: str) -> None:
+    from qdash.errors import InputError
+
+    folder = Path(out).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"can't write {out!r}: there is no folder {folder}; give another file to --out")
 
 
 def _copied(weights_file: str, out: str) -> str:

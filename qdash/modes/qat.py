@@ -6,7 +6,7 @@ from pydantic import Field
 
 from qdash.modes.base import REGISTRY, Mode
 
-Loss = Literal["auto", "distillation", "labels"]
+Loss = Literal["auto", "distillation", "distillation_kl", "labels"]
 
 
 @REGISTRY.register("qat")
@@ -27,8 +27,9 @@ class Qat(Mode):
     )
     loss: Loss = Field(
         "auto",
-        description="distillation: KL from the FP32 model's class scores, squared error where there are none; labels: "
-        "cross-entropy, squared error for regression; auto is distillation",
+        description="distillation: squared error against the FP32 model's output; distillation_kl: KL divergence from "
+        "its class scores, for models that quantization nearly destroys; labels: cross-entropy, squared error for "
+        "regression; auto is distillation",
     )
     learned_scale: bool = Field(False, description="train the scales too (LSQ, Esser et al. 2019, arXiv:1902.08153)")
     batch_size: int = Field(32, ge=1, description="training samples in a batch")

@@ -14,10 +14,12 @@ from qdash.results.text import count, metric_value, plural, points, share
 from qdash.store.runs import Run
 from qdash.ui import progress, state
 from qdash.ui.chart import show_chart
+from qdash.ui.describe import words
 from qdash.ui.start import attempted
 from qdash.ui.words import escaped, help_text
 
 STEPS = 200
+LOSSES = ("distillation", "distillation_kl", "labels")
 
 
 def show_fine_tune(sweep: Sweep, keep: Sequence[str]) -> None:
@@ -136,7 +138,7 @@ def _form(sweep: Sweep, keep: Sequence[str]) -> None:
             help=fields["learning_rate"].description,
             width=140,
         )
-        loss = st.selectbox("Loss", ["distillation", "labels"], help=fields["loss"].description, width=160)
+        loss = st.selectbox("Loss", LOSSES, format_func=words, help=fields["loss"].description, width=170)
         scales = st.toggle("Learn scales", help=fields["learned_scale"].description)
         pressed = st.form_submit_button("Fine-tune", icon=":material/model_training:")
     text = f"qat:steps={steps}:learning_rate={rate:g}:loss={loss}" + (":learned_scale=true" if scales else "")

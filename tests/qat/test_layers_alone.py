@@ -39,19 +39,26 @@ def by_layer(result, name):
     return {row["layer"]: row[name] for row in result["layers"]}
 
 
-def test_hardly_a_layer_is_worse_than_without_and_the_sensitive_ones_are_better(swept):
+def test_no_layer_is_worse_than_without_and_the_sensitive_ones_are_better(swept):
     static, qat = (by_layer(result, "model_output_sqnr_db") for result in swept)
     gains = {layer: qat[layer] - static[layer] for layer in static}
-    assert sum(gain < -0.5 for gain in gains.values()) <= 2
-    assert min(gains.values()) > -1.5
+    assert min(gains.values()) > -0.2
+    assert sum(gain < 0 for gain in gains.values()) <= 2
     most_sensitive = [row["layer"] for row in swept[0]["layers"]][:5]
-    assert np.mean([gains[layer] for layer in most_sensitive]) > 1
-    assert np.mean(list(gains.values())) > 0.5
+    assert np.mean([gains[layer] for layer in most_sensitive]) > 2
+    assert np.mean(list(gains.values())) > 1.2
+    assert swept[1]["all_quantized"]["sqnr_db"] > swept[0]["all_quantized"]["sqnr_db"] + 1.5
+
+
+def test_a_recurrent_layer_learns(tmp_path):
+    values = MOBILENET | {"model": "demo:digits-lstm"}
+    static, qat = (by_layer(sweep(tmp_path, mode=mode, **values), "model_output_sqnr_db") for mode in ("static", "qat"))
+    assert all(qat[layer] > static[layer] + 2 for layer in static)
 
 
 def test_divergence_falls_in_sum(swept):
     static, qat = (by_layer(result, "model_output_kl") for result in swept)
-    assert sum(qat.values()) < 0.8 * sum(static.values())
+    assert sum(qat.values()) < 0.7 * sum(static.values())
 
 
 def test_each_row_says_what_the_layer_did_before(swept):
@@ -71,7 +78,7 @@ def test_training_is_told_and_counted(swept):
     assert qat["samples"]["training"] == 1000
     assert static["samples"]["training"] is None
     assert any("fine-tuning uses 1000 training samples of the data" in note for note in qat["notes"])
-    assert qat["facts"]["training"]["loss"] == "distillation (KL)"
+    assert qat["facts"]["training"]["loss"] == "distillation (squared error)"
     assert qat["cost"]["forward_equivalents"] > 3 * static["cost"]["forward_equivalents"]
 
 
@@ -228,7 +235,9 @@ def test_without_other_samples_the_calibration_samples_train(files, tmp_path):
 def test_without_labels_fp32_is_the_teacher_and_asking_for_labels_says_so(files, tmp_path):
     values, write = files
     unlabelled = {**values, "data": write("data.npz", x=X), "metric": "agreement"}
-    assert sweep(tmp_path, **unlabelled)["facts"]["training"]["loss"] == "distillation (KL)"
+    assert sweep(tmp_path, **unlabelled)["facts"]["training"]["loss"] == "distillation (squared error)"
+    told = sweep(tmp_path, **unlabelled | {"mode": "qat:steps=2:loss=distillation_kl"})["facts"]["training"]["loss"]
+    assert told == "distillation (KL)"
     with pytest.raises(DataError, match=r"loss=labels needs labels and the training data have none; use loss=dist"):
         sweep(tmp_path, **unlabelled | {"mode": "qat:loss=labels"})
 
