@@ -67,6 +67,7 @@ def prepare(
     `layers`: comma-separated globs over module paths; `recording`: see `Bench`. Raises InputError with one line.
     """
     stack.callback(RandomState.now().restore)
+    seed_everything(spec.seed)  # a model that draws must show the same calls whenever it is looked at
     subject = load_subject(spec)
     stack.enter_context(evaluating(subject.model))
     first = _first_batch(subject)
