@@ -16,6 +16,7 @@ from qdash.calibration import Calibration, LayerSummary, TensorSummary
 from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument
 from qdash.layers.base import LayerKind
+from qdash.layout import in_memory_order
 from qdash.samples import Batch
 from qdash.trees import tensors
 from qdash.weights import effective_weight
@@ -80,7 +81,7 @@ class TensorObserver:
     def _count(self, x: Tensor) -> None:
         if self._fraction is None:
             self._fraction = min(1.0, VALUES_PER_BATCH / x.numel())
-        values = x.reshape(-1) if x.is_contiguous() else x.contiguous().view(-1)
+        values = in_memory_order(x).reshape(-1)
         if self._fraction < 1:
             generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self._batches)
             amount = max(1, round(self._fraction * x.numel()))

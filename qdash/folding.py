@@ -68,6 +68,7 @@ class Folding:
     folds: list[Fold] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     passes: int = 1  # forwards that finding and checking took
+    reference: Any = None  # the output before anything was folded
 
 
 @contextmanager
@@ -79,6 +80,7 @@ def folded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
         with instrument.intercepting(watch):
             reference = cloned(instrument.run(*cloned((args, kwargs))))
         folding = watch.candidates()
+        folding.reference = reference
     state.restore()
     try:
         _apply_checked(model, folding, reference, args, kwargs)

@@ -14,6 +14,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument, Override
+from qdash.layout import aligned
 from qdash.trees import map_tensors, tensors
 
 Edges = list[list[GradientEdge | None]]  # per call, per floating tensor; None where a tensor comes again
@@ -140,6 +141,7 @@ def _by_sample(gradient: Tensor, delta: Tensor, samples: int) -> Tensor:
         return (gradient * delta).double().sum().reshape(1)
     if axis == 1:
         gradient, delta = gradient.transpose(0, 1), delta.transpose(0, 1)
+    gradient, delta = aligned(gradient, delta, leading=1)
     rows: Tensor = torch.linalg.vecdot(gradient.reshape(samples, -1), delta.reshape(samples, -1))
     return rows.double()
 

@@ -89,15 +89,22 @@ class LayerQuantizer:
 
         Weights whose identity is in `seen` are left out, the others join it.
         """
-        signal, noise = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-        for path, quantized in self.weights.items():
-            if identity(self.module, path) in seen:
-                continue
-            seen.add(identity(self.module, path))
-            original = effective_weight(self.module, path).double()
-            signal = signal.to(original.device) + original.square().sum()
-            noise = noise.to(original.device) + (original - quantized.double()).square().sum()
+        found = [torch.zeros(2, dtype=torch.float64)]
+        for path, energies in self._energies.items():
+            if identity(self.module, path) not in seen:
+                seen.add(identity(self.module, path))
+                found.append(energies)
+        signal, noise = torch.stack([e.to(found[-1].device) for e in found]).sum(0)
         return signal, noise
+
+    @cached_property
+    def _energies(self) -> dict[str, Tensor]:
+        """Path of a weight → Σ w² and Σ (w − w̃)², float64."""
+        found = {}
+        for path, quantized in self.weights.items():
+            original = effective_weight(self.module, path).double()
+            found[path] = torch.stack([original.square().sum(), (original - quantized.double()).square().sum()])
+        return found
 
     def _quantized_weight(self, weight: Tensor, axis: int) -> Tensor:
         if weight.numel() == 0:

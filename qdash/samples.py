@@ -23,6 +23,11 @@ class Batch:
     target: Tensor | None
     size: int
 
+    @property
+    def values_per_sample(self) -> int:
+        """Numbers in the arguments."""
+        return sum(t.numel() for t in tensors([self.args, self.kwargs])) // max(1, self.size)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         moved = map_tensors(lambda t: t.to(device), [self.args, self.kwargs, self.target])

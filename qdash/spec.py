@@ -39,6 +39,9 @@ Metric = Annotated[str, _member_of("metrics")]
 Executor = Annotated[str, _member_of("executors")]
 
 
+AUTO: Literal["auto"] = "auto"
+
+
 class Setting(Frozen):
     """How one layer is quantized: one point of a sweep's matrix."""
 
@@ -78,6 +81,7 @@ class Source(Frozen):
     """Where the model and the samples come from, which samples are used, and what is looked at besides modules.
 
     `include`: `functional` makes layers of the functional operations that carry quantized activations.
+    `memory_format`: `auto` lets convolutions run channels-last where the model can.
     """
 
     model: Model
@@ -92,6 +96,7 @@ class Source(Frozen):
     calibration_batch_size: int = Field(32, ge=1)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     seed: int = Field(0, ge=0)
+    memory_format: Literal["auto", "contiguous"] = AUTO
     include: tuple[Literal["functional"], ...] = ()
 
 

@@ -70,8 +70,8 @@ class TrainableWeight:
     def quantized(self) -> Tensor:
         """Like the weight, with the graph back to what is trained."""
         rows = self._on_grid(self._rows + self.displacement * self._step)
-        restored: Tensor = self._granularity.restore(rows, tuple(self._weight.shape), self._axis)
-        return restored.to(self._weight.dtype)
+        restored = self._granularity.restore(rows, tuple(self._weight.shape), self._axis)
+        return torch.empty_like(self._weight).copy_(restored)
 
     def _on_grid(self, rows: Tensor) -> Tensor:
         if self.scale is None:

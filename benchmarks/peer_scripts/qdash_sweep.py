@@ -24,14 +24,30 @@ def main() -> None:
     parser.add_argument("--command", action="store_true", help="run `python -m qdash sweep` instead of the engine")
     parser.add_argument("--method", default="one_at_a_time")
     parser.add_argument("--tolerance", type=float, help="points: measure until decided")
+    parser.add_argument("--memory-format", default="auto")
+    parser.add_argument("--usual-heap", action="store_true", help="freed memory goes back to the system, as usual")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run = command if given.command else engine
-        result, clock = run(given.method, given.tolerance, Path(folder))
+        if given.command:
+            result, clock = command(given.method, given.tolerance, Path(folder))
+        else:
+            if given.usual_heap:
+                _leave_the_heap()
+            result, clock = engine(given.method, given.tolerance, Path(folder), given.memory_format)
     _show(result, clock)
 
 
-def engine(method: str, tolerance: float | None, folder: Path) -> tuple[dict[str, Any], Clock]:
+def _leave_the_heap() -> None:
+    from contextlib import nullcontext
+
+    import qdash.sweep.batched
+
+    qdash.sweep.batched.reused = nullcontext
+
+
+def engine(
+    method: str, tolerance: float | None, folder: Path, memory_format: str = "auto"
+) -> tuple[dict[str, Any], Clock]:
     """The sweep's result; the clock starts after all imports, with model and samples in memory."""
     import torch
 
@@ -39,7 +55,12 @@ def engine(method: str, tolerance: float | None, folder: Path) -> tuple[dict[str
 
     torch.set_num_threads(threads())
     shared = {"model": ENGINE_MODEL, "data": ENGINE_DATA, "calibration_data": ENGINE_DATA, **_settings()}
-    shared |= {"method": method, "until_decided": tolerance is not None, "tolerance": tolerance or 1.0}
+    shared |= {
+        "method": method,
+        "memory_format": memory_format,
+        "until_decided": tolerance is not None,
+        "tolerance": tolerance or 1.0,
+    }
     warm_up = checked(SweepSpec, **shared | {"layers": "fc", "samples": 2, "calibration_samples": 2})
     with tempfile.TemporaryDirectory() as elsewhere:  # a calibration kept for the sweep would be free
         _swept(warm_up, Path(elsewhere), Clock())  # whatever is imported late is imported now

@@ -44,6 +44,7 @@ def sweep(
     tolerance: Annotated[float, typer.Option(help="points of the metric that a layer may cost")] = 1.0,
     include: Annotated[str, typer.Option(help="functional: matmul, attention and residual sums are layers too")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    memory_format: Annotated[str, typer.Option(help="auto: channels-last convolutions; or contiguous")] = "auto",
     seed: Annotated[int, typer.Option(help="of splits, subsamples and intervals")] = 0,
     executor: Annotated[str, typer.Option(help="where the work runs; see: list executors")] = "inline",
     store: StoreUrl = None,

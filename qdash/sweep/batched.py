@@ -17,6 +17,7 @@ from qdash.records import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.facts import facts_of
 from qdash.sweep.flush import fetched
+from qdash.sweep.heap import reused
 from qdash.sweep.learners import layers_trained, layers_training, options_of
 from qdash.sweep.prepare import Prepared, ensure_calibrated, prepare
 from qdash.sweep.spending import Spending
@@ -99,8 +100,7 @@ class BatchedWork(Generic[I]):
     def seen(self, prepared: Prepared, scores: Sequence[Score], finished: int | None) -> None:
         """Called with every slice's scores; `finished`: the number of the batch if all its items are done."""
 
-    @property
-    def batch_size(self) -> int:
+    def batch_size(self, prepared: Prepared) -> int:
         """Samples per batch."""
         return self.source.batch_size
 
@@ -147,6 +147,7 @@ class BatchedWork(Generic[I]):
         yield self._next(prepared, batch, done, items)
 
     def _prepare(self) -> Prepared:
+        self._stack.enter_context(reused())
         prepared = prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
         options, wanted = self.options()
         if options is not None:
@@ -163,7 +164,7 @@ class BatchedWork(Generic[I]):
 
     def _groups(self, prepared: Prepared) -> list[np.ndarray]:
         subject = prepared.subject
-        return subject.evaluation.groups(subject.evaluation_indices, self.batch_size)
+        return subject.evaluation.groups(subject.evaluation_indices, self.batch_size(prepared))
 
     def _placed(self, position: str | None, prepared: Prepared) -> tuple[int, int]:
         place, _, state = ("0:0" if position in (None, START) else str(position)).partition("|")

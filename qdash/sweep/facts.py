@@ -41,6 +41,7 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
         "identity": prepared.identity,
         "calibration_file": prepared.calibration_path.name,
         "folded": [{"layer": fold.layer, "norm": fold.norm} for fold in prepared.folding.folds],
+        "memory_format": prepared.memory_format,
         "notes": [
             *subject.notes,
             *sorted(prepared.instrument.notes),

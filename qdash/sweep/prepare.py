@@ -18,23 +18,24 @@ from qdash.folding import Folding, folded
 from qdash.instrument import ROOT, Instrument
 from qdash.layers.base import LayerKind
 from qdash.macs import MacCounter, other_work
+from qdash.memory_format import CONTIGUOUS, channels_last
 from qdash.metrics.base import REGISTRY as METRICS
 from qdash.models.base import REGISTRY as MODELS
 from qdash.outputs import reader_for
 from qdash.random_state import RandomState, seed_everything
 from qdash.samples import Batch
-from qdash.spec import Setting, Source, matches
+from qdash.spec import AUTO, Setting, Source, matches
 from qdash.sweep.census import Census
 from qdash.sweep.evaluation import evaluating
 from qdash.sweep.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.subject import Subject, load_subject
 from qdash.sweep.training_set import TrainingSet
-from qdash.trees import first_float, tensors
+from qdash.trees import first_float
 
 # Few samples are enough to see the calls, check the folds and find a wrong shape.
 _FIRST_SAMPLES, _FEWEST_SAMPLES = 16, 4
 _LARGE_SAMPLE = 1 << 14  # values
-_CALIBRATION_VERSION = 1
+_CALIBRATION_VERSION = 2
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Prepared:
 
     subject: Subject
     folding: Folding
+    memory_format: str
     instrument: Instrument
     bench: Bench
     first: Batch
@@ -72,6 +74,10 @@ def prepare(
     stack.enter_context(evaluating(subject.model))
     first = _first_batch(subject)
     folding = stack.enter_context(folded(subject.model, first.args, first.kwargs))
+    memory_format = CONTIGUOUS
+    if spec.memory_format == AUTO:
+        arranged = channels_last(subject.model, first.args, first.kwargs, folding.reference)
+        memory_format = stack.enter_context(arranged)
     instrument = stack.enter_context(Instrument(subject.model))
     found, output = _surveyed(instrument, first, folding, spec.include)
     selected, tied = _selected(found, layers)
@@ -81,12 +87,13 @@ def prepare(
     bench.load(first)
     _check_reference(bench)
     macs_per_sample = bench.tape.macs / first.size
-    # Passes before the counter was there: finding and checking folds, the census, counting other work.
-    instrument.executed_macs += (folding.passes + 2) * first.size * macs_per_sample
+    # Passes before the counter was there: folds, the memory format, the census, counting other work.
+    instrument.executed_macs += (folding.passes + 3) * first.size * macs_per_sample
     key = _calibration_key(subject, spec, folding, sorted(bench.kinds))
     return Prepared(
         subject=subject,
         folding=folding,
+        memory_format=memory_format,
         instrument=instrument,
         bench=bench,
         first=first,
@@ -105,8 +112,7 @@ def _first_batch(subject: Subject) -> Batch:
         return next(subject.batches(subject.evaluation, subject.evaluation_indices[:size], size))
 
     few = batch(_FEWEST_SAMPLES)
-    values = sum(t.numel() for t in tensors([few.args, few.kwargs])) / few.size
-    return batch(_FIRST_SAMPLES) if values <= _LARGE_SAMPLE else few
+    return batch(_FIRST_SAMPLES) if few.values_per_sample <= _LARGE_SAMPLE else few
 
 
 def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
@@ -172,6 +178,7 @@ def _calibration_key(subject: Subject, spec: Source, folding: Folding, layers: S
         subject.weights_digest,
         [d.hex() for d in subject.calibration.digests(subject.calibration_indices.tolist())],
         spec.calibration_batch_size,
+        spec.memory_format,
         spec.seed,
         [[fold.layer, fold.norm] for fold in folding.folds],
         list(layers),

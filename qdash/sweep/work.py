@@ -17,7 +17,8 @@ from qdash.sweep.prepare import Prepared
 from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
 
-_GRADIENT_BATCH = 32
+# Samples in a batch whose graph and gradients are kept, between these, so that its input holds so many values.
+_GRADIENT_BATCH, _GRADIENT_VALUES = (8, 32), 1 << 20
 
 
 class SweepWork(BatchedWork[Item]):
@@ -35,11 +36,14 @@ class SweepWork(BatchedWork[Item]):
         self._items: list[Item] | None = None
         super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
 
-    @property
-    def batch_size(self) -> int:
+    def batch_size(self, prepared: Prepared) -> int:
         """Smaller where the graph and the gradients of a batch are kept: they are what needs the memory."""
-        size = self.spec.batch_size
-        return min(size, _GRADIENT_BATCH) if self._method.records_gradients else size
+        if not self._method.records_gradients:
+            return self.spec.batch_size
+        fewest, most = _GRADIENT_BATCH
+        return min(
+            self.spec.batch_size, most, max(fewest, _GRADIENT_VALUES // max(1, prepared.first.values_per_sample))
+        )
 
     def items(self, prepared: Prepared) -> Sequence[Item]:
         if self._items is None:

@@ -51,7 +51,7 @@ def naive_outputs(model, layers, x, ranges, mode):
         handle = None
         if mode == "static":
             handle = layer.register_forward_pre_hook(lambda _, args, r=ranges[name]: (naive_input(args[0], *r),))
-        layer.weight.data = naive_weight(original)
+        layer.weight.data = torch.empty_like(original).copy_(naive_weight(original))  # its layout too
         found[name] = model(x)
         layer.weight.data = original
         if handle:
@@ -61,10 +61,10 @@ def naive_outputs(model, layers, x, ranges, mode):
 
 @pytest.mark.parametrize("model_name", ["digits-resnet", "digits-mobilenet", "digits-vit"])
 @pytest.mark.parametrize("mode", ["weight_only", "static"])
-def test_one_at_a_time_agrees_with_the_naive_loop_to_the_bit(model_name, mode, tmp_path):
-    result = sweep(
-        tmp_path, model=f"demo:{model_name}", data="demo:digits", mode=mode, observers=("min_max",), samples=SAMPLES
-    )
+@pytest.mark.parametrize("memory_format", ["auto", "contiguous"])
+def test_one_at_a_time_agrees_with_the_naive_loop_to_the_bit(model_name, mode, memory_format, tmp_path):
+    values = {"model": f"demo:{model_name}", "data": "demo:digits", "mode": mode, "observers": ("min_max",)}
+    result = sweep(tmp_path, **values, samples=SAMPLES, memory_format=memory_format)
     layers = [row["layer"] for row in result["layers"]]
     images, labels = digits("evaluation")
     order = np.random.default_rng(0).permutation(len(images))[:SAMPLES]
@@ -72,6 +72,8 @@ def test_one_at_a_time_agrees_with_the_naive_loop_to_the_bit(model_name, mode, t
     x, target = torch.from_numpy(images[order]), torch.from_numpy(labels[order])
     model = build(model_name)
     with torch.no_grad(), folded(model, (x[:16],), {}):
+        if result["facts"]["memory_format"] == "channels_last":
+            model.to(memory_format=torch.channels_last)
         ranges = {}
         handles = [
             model.get_submodule(n).register_forward_pre_hook(

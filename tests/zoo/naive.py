@@ -67,7 +67,7 @@ def inputs_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 class Naive:
     """A model, its layers and their input ranges."""
 
-    def __init__(self, animal: Animal, folds: Any, bits: int):
+    def __init__(self, animal: Animal, folds: Any, bits: int, memory_format: str):
         module = loaded(animal.file)
         self.bits, self.animal = bits, animal
         self.model: nn.Module = animal.prepare(getattr(module, f"build_{animal.name}")()).eval()
@@ -75,6 +75,8 @@ class Naive:
         self.evaluation = batches(getattr(module, f"evaluation_{animal.name}")(), BATCH)
         for fold in folds:
             fold_batch_norm(self.model, fold["layer"], fold["norm"])
+        if memory_format == "channels_last":
+            self.model.to(memory_format=torch.channels_last)
         named = {name or "(model)": module for name, module in self.model.named_modules()}
         parts = {f"{name}.out_proj" for name, module in named.items() if isinstance(module, nn.MultiheadAttention)}
         self.layers = {name: module for name, module in named.items() if weights_of(module) and name not in parts}
