@@ -56,7 +56,7 @@ def _fake_quantize(rounds: int) -> None:
 
     torch.set_num_threads(1)
     x, scale = torch.randn(128, 16, 32, 32), torch.tensor(0.02)
-    compiled = torch.compile(lambda x: fake_quantize(x, scale, torch.tensor(3), -128, 127))
+    compiled = torch.compile(lambda x: x.div(scale).round().clamp(-131, 124).mul(scale))  # the same, one formula
     ways: dict[str, Callable[[], object]] = {
         "qdash, in place": lambda: fake_quantize(x, scale, torch.tensor(3), -128, 127),
         "torch.fake_quantize_per_tensor_affine": lambda: torch.fake_quantize_per_tensor_affine(x, 0.02, 3, -128, 127),
