@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qdash.arguments import inputs_of
+from qdash.bin_counts import BinCounts, counting
 from qdash.calibration import Calibration, LayerSummary, TensorSummary
 from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument
@@ -21,18 +22,18 @@ from qdash.samples import Batch
 from qdash.trees import tensors
 from qdash.weights import effective_weight
 
+Counting = Callable[[torch.device], BinCounts]
 VALUES_PER_BATCH = 1 << 15
-_BINS = 1 << 16
 
 
 class TensorObserver:
     """Accumulates the summary of one tensor on its device; nothing is fetched before `summary`."""
 
-    def __init__(self, channel_axis: int, seed: int):
+    def __init__(self, channel_axis: int, seed: int, counts: Counting):
         self._axis, self._seed = channel_axis, seed
         self._batches = 0
         self._ranges: Tensor | None = None  # one tensor: small ones kept by batch scatter over the heap
-        self._histogram: Tensor | None = None
+        self._new_counts, self._histogram = counts, BinCounts()
         self._channels: tuple[Tensor, Tensor] | None = None
         self._fraction: float | None = None
 
@@ -56,16 +57,15 @@ class TensorObserver:
         """Everything as NumPy; of a tensor that was never seen all is zero and there are no batches."""
         nothing = torch.zeros(1)
         lows, highs = (nothing[:0], nothing[:0]) if self._ranges is None else self._ranges[:, : self._batches]
-        counts = (self._histogram if self._histogram is not None else torch.zeros(_BINS)).cpu().numpy()
-        bins = np.flatnonzero(counts)
+        bins, counts = self._histogram.used()
         channels = self._channels or (nothing, nothing)
         return TensorSummary(
             minimum=_array(lows.min() if len(lows) else nothing[0]),
             maximum=_array(highs.max() if len(highs) else nothing[0]),
             batch_minimum=_array(lows),
             batch_maximum=_array(highs),
-            bins=bins.astype(np.int32),
-            counts=counts[bins].astype(np.int64),
+            bins=bins,
+            counts=counts,
             channel_minimum=_array(channels[0]),
             channel_maximum=_array(channels[1]),
         )
@@ -80,6 +80,7 @@ class TensorObserver:
 
     def _count(self, x: Tensor) -> None:
         if self._fraction is None:
+            self._histogram = self._new_counts(x.device)
             self._fraction = min(1.0, VALUES_PER_BATCH / x.numel())
         values = in_memory_order(x).reshape(-1)
         if self._fraction < 1:
@@ -87,9 +88,7 @@ class TensorObserver:
             amount = max(1, round(self._fraction * x.numel()))
             at = torch.randint(x.numel(), (amount,), generator=generator)
             values = values[at.to(x.device)]
-        bins = (values.view(torch.int32) >> 16) & 0xFFFF
-        counts = torch.bincount(bins, minlength=_BINS).int()  # a thousand layers have one each: half the memory counts
-        self._histogram = counts if self._histogram is None else self._histogram.add_(counts)
+        self._histogram.add((values.view(torch.int32) >> 16) & 0xFFFF)
 
 
 def calibrate(
@@ -103,8 +102,9 @@ def calibrate(
 
     Raises ModelError that names the first layer with a NaN or Inf in its input.
     """
+    counts = counting()
     observers = {
-        name: _input_observers(kind, instrument.modules[name], seed + 7919 * i)
+        name: _input_observers(kind, instrument.modules[name], seed + 7919 * i, counts)
         for i, (name, kind) in enumerate(layers.items())
     }
     overrides = {
@@ -122,14 +122,14 @@ def calibrate(
                 raise ModelError(
                     f"{name}: its input holds NaN or Inf during calibration; check the data and the weights"
                 )
-        found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, seed))
+        found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, seed, counts))
     return Calibration(found)
 
 
-def _input_observers(kind: LayerKind, module: nn.Module, seed: int) -> dict[str, TensorObserver]:
+def _input_observers(kind: LayerKind, module: nn.Module, seed: int, counts: Counting) -> dict[str, TensorObserver]:
     """The inputs of one layer share a seed: one tensor passed as two of them has one range."""
     names = [name for name in kind.inputs(module) if name and name not in kind.weight_inputs(module)]
-    return {name: TensorObserver(kind.channel_axis(module), seed) for name in names}
+    return {name: TensorObserver(kind.channel_axis(module), seed, counts) for name in names}
 
 
 def _watching(
@@ -146,10 +146,10 @@ def _watching(
     return run
 
 
-def _weights(module: nn.Module, kind: LayerKind, seed: int) -> dict[str, TensorSummary]:
+def _weights(module: nn.Module, kind: LayerKind, seed: int, counts: Counting) -> dict[str, TensorSummary]:
     found = {}
     for name, axis in kind.weights(module).items():
-        observer = TensorObserver(axis, seed)
+        observer = TensorObserver(axis, seed, counts)
         observer.update(effective_weight(module, name))
         found[name] = observer.summary()
     return found

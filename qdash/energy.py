@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
-from qdash.layout import in_memory_order
+from qdash.layout import aligned, in_memory_order
 
 _BLOCK = 4096
+# The difference of large tensors is taken in parts that are still in the cache when they are squared.
+_LARGE, _PART = 1 << 22, 1 << 18
 
 
 def energy(x: Tensor) -> Tensor:
@@ -15,8 +17,12 @@ def energy(x: Tensor) -> Tensor:
 
 def noise(x: Tensor, y: Tensor) -> Tensor:
     """Σ (x − y)², a float64 scalar; the difference of large float32 tensors is taken in float32."""
-    small = x.numel() < _BLOCK or x.dtype != torch.float32
-    return energy(x.double() - y.double() if small else x - y)
+    if x.numel() < _BLOCK or x.dtype != torch.float32:
+        return energy(x.double() - y.double())
+    if x.is_cuda or x.numel() < _LARGE:
+        return energy(x - y)
+    pairs = (torch.split(side.reshape(-1), _PART) for side in aligned(x, y))
+    return torch.stack([energy(a - b) for a, b in zip(*pairs, strict=True)]).sum()
 
 
 def rows_energy(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import qdash.calibrate
+from qdash.bin_counts import counting
 from qdash.calibrate import TensorObserver, calibrate
 from qdash.calibration import Calibration
 from qdash.demo.data import digits
@@ -16,7 +17,7 @@ from qdash.sweep.layers import kinds_of
 
 
 def summary_of(parts, axis=1, seed=0):
-    observer = TensorObserver(axis, seed)
+    observer = TensorObserver(axis, seed, counting())
     for part in parts:
         observer.update(part)
     return observer.summary()
