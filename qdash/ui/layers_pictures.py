@@ -15,10 +15,11 @@ from qdash.results.text import plural
 from qdash.ui import state
 from qdash.ui.chart import show_chart
 from qdash.ui.layers_controls import View, run_quantity
+from qdash.ui.observers_view import show_observers
 from qdash.ui.words import help_text
 
 NAMED, WIDTH = 3, 28
-VIEWS = ("Ranking", "Heatmap", "Size", "Depth")
+VIEWS = ("Ranking", "Heatmap", "Observers", "Size", "Depth")
 
 
 def answer(view: View) -> str:
@@ -38,7 +39,7 @@ def answer(view: View) -> str:
 def show_pictures(view: View) -> None:
     """Tabs; a hidden one is not computed."""
     tabs = st.tabs(list(VIEWS), on_change="rerun", key="view", bind="query-params")
-    for tab, show in zip(tabs, (_ranking, _heatmap, _size, _depth), strict=True):
+    for tab, show in zip(tabs, (_ranking, _heatmap, show_observers, _size, _depth), strict=True):
         if tab.open:
             with tab:
                 show(view)
