@@ -87,6 +87,7 @@ def model() -> Encoder:
 def sentences() -> tuple[Tensor, Tensor]:
     """Token numbers of 512 English sentences, and their FP32 vectors as labels for the metric mean_squared_error."""
     from pydoc_data.topics import topics
+
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))

@@ -28,9 +28,7 @@ def rows(folder, method):
 def test_the_estimate_ranks_the_encoder_as_measured(tmp_path):
     exact, estimated = rows(tmp_path, "one_at_a_time"), rows(tmp_path, "gradient")
     assert len(exact) == 6 * 6 + 3  # linear layers, and the tables of words, positions and token types
-    measured, ours = (
-        np.array([found[name]["model_output_sqnr_db"] for name in exact]) for found in (exact, estimated)
-    )
+    measured, ours = (np.array([found[name]["model_output_sqnr_db"] for name in exact]) for found in (exact, estimated))
     finite = np.isfinite(measured)
     assert spearmanr(ours[finite], measured[finite])[0] >= 0.99
     assert np.median(np.abs(ours - measured)[finite]) <= 0.4
