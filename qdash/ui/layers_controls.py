@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from qdash.agreement import estimates
 from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
 from qdash.charts.ranking import ranking_frame
@@ -39,6 +40,11 @@ class View:
     def remaining(self) -> bool:
         """Whether the model's output is measured with only one layer in FP32."""
         return self.sweep.spec.method == "leave_one_out"
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the method estimates what others measure."""
+        return estimates(self.sweep.spec)
 
     def frame(self) -> pd.DataFrame:
         """The ranking frame."""

@@ -46,6 +46,8 @@ GLOSSARY = {
     "all_quantized": "Every layer quantized at once.",
     "exact": "Exact: computed from all samples measured so far.",
     "estimated": "Estimated: extrapolated, not measured.",
+    "agreement": r"Spearman's $\rho$: the correlation of the two orders of the layers; 1 is the same order, 0 none. "
+    "The difference in dB is between estimated and measured model-output SQNR, layer by layer.",
     "from_histogram": "From histogram: computed from the calibration histogram, not from the values themselves.",
     "measured": "Measured: the model was run on the evaluation samples.",
     "model": "demo:NAME ships with qdash. For your own: python:FILE.py:CALLABLE, a function that returns the "
