@@ -44,6 +44,14 @@ GLOSSARY = {
     "itself costs comes on top.",
     "baseline": "The FP32 model on the same samples, BatchNorm folded into the layer before it.",
     "all_quantized": "Every layer quantized at once.",
+    "scale": "Scale $S$: the distance between two levels; $\\tilde x = (Q(x) - Z) \\cdot S$.",
+    "zero_point": "Zero point $Z$: the level that stands for exactly 0.",
+    "clipped": "Clipped: the share of values beyond the range by more than half a step; from histogram.",
+    "saturated": "Saturated: the share of values that come out on the lowest or highest level, clipped ones included, "
+    "unless that level is 0; from histogram.",
+    "kurtosis": r"Kurtosis $E(x-\mu)^4 / \sigma^4$, plain: 3 for a normal distribution, 1.8 for an even one. Much more "
+    "means a few values far out, for which all others share few levels; from histogram.",
+    "dead_channels": "Dead channels hold only zeros; exact.",
     "exact": "Exact: computed from all samples measured so far.",
     "estimated": "Estimated: extrapolated, not measured.",
     "agreement": r"Spearman's $\rho$: the correlation of the two orders of the layers; 1 is the same order, 0 none. "
