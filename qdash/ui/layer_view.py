@@ -6,14 +6,16 @@ import streamlit as st
 
 from qdash.calibration import LayerSummary
 from qdash.charts.attribution import attribution_figure, attribution_frame
+from qdash.charts.before_after import before_key, change_text
 from qdash.charts.layer_types import layer_type
 from qdash.history import Sweep
 from qdash.results.diagnosis import diagnosis, weights_share
 from qdash.results.size import size_mb
-from qdash.results.text import decibels, interval, large, megabytes, nats, plural, points
+from qdash.results.text import decibels, interval, large, megabytes, plural
 from qdash.spec import Setting
 from qdash.ui import state
 from qdash.ui.chart import show_chart
+from qdash.ui.layers_controls import run_quantity
 from qdash.ui.tensor_view import calibration_of, inputs_of, show_tensor
 from qdash.ui.words import escaped, help_text
 
@@ -62,19 +64,28 @@ def _show_facts(sweep: Sweep, setting: Setting, layer: str, row: dict[str, Any])
         f"{large(facts['macs'], 'MACs')} per sample{calls} · FP32 costs {_size(saved)} more"
         + (f"  \n{escaped(facts['note'])}" if facts["note"] else "")
     )
-    unit = sweep.facts["metric"]["difference_unit"]
-    change = ""
-    if row["metric_delta"] is not None:
-        ends = interval(row["metric_delta_low"], row["metric_delta_high"], lambda value: points(value, unit))
-        name = sweep.facts["metric"]["name"].replace("_", " ")
-        change = f", {name} change **{points(row['metric_delta'], unit)}** (95 % interval {ends})"
+    terms = ["model_output_kl", "sqnr_db", "metric_delta"]
+    if row.get("ptq_model_output_sqnr_db") is not None:
+        terms.append("before_training")
     st.markdown(
-        f"Model output: KL **{nats(row['model_output_kl'])}**, SQNR **{decibels(row['model_output_sqnr_db'])}**"
-        f"{change}  \n"
+        f"Model output: {_model_output(sweep, row)}  \n"
         f"Own output **{decibels(row['layer_output_sqnr_db'])}**, weights **{decibels(row['weight_sqnr_db'])}**, "
         f"input **{decibels(row['input_sqnr_db'])}**; {plural(row['samples'], 'sample')}",
-        help="\n\n".join(help_text(term) for term in ("model_output_kl", "sqnr_db", "metric_delta")),
+        help="\n\n".join(map(help_text, terms)),
     )
+
+
+def _model_output(sweep: Sweep, row: dict[str, Any]) -> str:
+    """KL, SQNR and the metric; of a fine-tuned layer from before to after."""
+    metric = sweep.facts["metric"]
+    by = {key: run_quantity(sweep, key) for key in ("model_output_kl", "model_output_sqnr_db", "metric_delta")}
+    kl, sqnr, delta = (change_text(row.get(before_key(one)), row[key], one) for key, one in by.items())
+    said = f"KL **{kl}**, SQNR **{sqnr}**"
+    if row["metric_delta"] is not None:
+        ends = interval(row["metric_delta_low"], row["metric_delta_high"], by["metric_delta"].written)
+        said += f", {metric['name'].replace('_', ' ')} change **{delta}** (95 % interval {ends})"
+    trained = row.get("ptq_model_output_sqnr_db") is not None
+    return f"{said}; quantized only → fine-tuned" if trained else said
 
 
 def _size(mb: float) -> str:

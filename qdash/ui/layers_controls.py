@@ -12,6 +12,7 @@ from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
 from qdash.charts.ranking import ranking_frame
 from qdash.history import Sweep
+from qdash.registry import family
 from qdash.results.ranking import RANKINGS, default_ranking, ranked
 from qdash.spec import matches
 from qdash.ui import state
@@ -45,6 +46,11 @@ class View:
     def estimated(self) -> bool:
         """Whether the method estimates what others measure."""
         return estimates(self.sweep.spec)
+
+    @property
+    def trained(self) -> bool:
+        """Whether every layer was fine-tuned, so that there is a before and an after."""
+        return bool(family("modes").create(self.sweep.spec.mode).trains)
 
     def frame(self) -> pd.DataFrame:
         """The ranking frame."""

@@ -6,6 +6,7 @@ import streamlit as st
 
 from qdash.charts import heatmap
 from qdash.charts.agreement import frame_agreement
+from qdash.charts.before_after import BEFORE_KEYS, before_after_figure, before_after_frame, before_key
 from qdash.charts.depth import depth_figure, depth_frame
 from qdash.charts.names import short_names
 from qdash.charts.quantities import QUANTITIES
@@ -14,6 +15,7 @@ from qdash.charts.ranking_overview import overview_figure
 from qdash.charts.ranking_title import ranking_title
 from qdash.charts.size_sensitivity import SIZES, size_figure, size_frame
 from qdash.results.diagnosis import concentration
+from qdash.results.ranking import default_ranking
 from qdash.results.text import plural
 from qdash.ui import state
 from qdash.ui.agreement_view import estimated_and_measured, show_agreement
@@ -54,6 +56,8 @@ def _pictures(view: View) -> dict[str, Callable[[View], None]]:
     shown: dict[str, Callable[[View], None]] = dict(zip(VIEWS, (_ranking, _heatmap, _size, _depth), strict=True))
     if view.estimated:
         shown["Agreement"] = show_agreement
+    if view.trained:
+        shown["Before and after"] = _before_after
     return shown
 
 
@@ -126,6 +130,17 @@ def _depth(view: View) -> None:
     st.caption(
         "Grey: the layer's own error with FP32 input. Blue: the error that has piled up with every layer quantized.",
         help=help_text("cumulative_sqnr_db"),
+    )
+
+
+def _before_after(view: View) -> None:
+    by = view.by
+    if before_key(by) not in BEFORE_KEYS:
+        by = run_quantity(view.sweep, default_ranking(state.rows(view.sweep)))
+    frame = before_after_frame(view.rows, by, top=view.top, by_network=view.by_network)
+    show_chart(before_after_figure(frame, by, selected=view.shown), "layers_before_after", select=True)
+    st.caption(
+        "Every layer is quantized and fine-tuned alone, the others staying in FP32.", help=help_text("before_training")
     )
 
 

@@ -12,10 +12,13 @@ from qdash.ui.words import help_text
 
 NUMBERS = {
     "model_output_kl": ("Model-output KL, nats", "%.3g"),
+    "ptq_model_output_kl": ("KL before the fine-tune, nats", "%.3g"),
     "model_output_sqnr_db": ("Model-output SQNR, dB", "%.1f"),
+    "ptq_model_output_sqnr_db": ("SQNR before the fine-tune, dB", "%.1f"),
     "metric_delta": ("Metric change", "%+.2f"),
     "metric_delta_low": ("from", "%+.2f"),
     "metric_delta_high": ("to", "%+.2f"),
+    "ptq_metric_delta": ("Metric change before the fine-tune", "%+.2f"),
     "samples_to_decide": ("Samples to decide", "localized"),
     "loss_change": ("Loss change, nats", "%+.2g"),
     "flipped": ("Flipped", "percent"),
@@ -91,8 +94,8 @@ def _columns(metric: dict[str, Any]) -> dict[str, Any]:
         "decision": st.column_config.TextColumn("Decision", help=help_text("until_decided")),
     }
     for key, (label, format) in NUMBERS.items():
-        if key == "metric_delta":
-            label = f"{metric['name'].replace('_', ' ').capitalize()} change" + (f", {unit}" if unit else "")
-        term = "interval" if key.endswith(("_low", "_high")) else key
+        if key.endswith("metric_delta"):
+            label = label.replace("Metric", metric["name"].replace("_", " ").capitalize()) + (unit and f", {unit}")
+        term = "interval" if key.endswith(("_low", "_high")) else "before_training" if key.startswith("ptq_") else key
         config[key] = st.column_config.NumberColumn(label, format=format, help=help_text(term))
     return config

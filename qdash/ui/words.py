@@ -68,6 +68,7 @@ GLOSSARY = {
     "quarter of the data, at most 1,024 samples, seeded and stratified, is set aside.",
     "qat": "Quantization-aware training: forward with quantized weights and inputs, backward as if rounding were the "
     "identity (straight-through estimator); clipped values get no gradient. Layers in FP32 stay as they are.",
+    "before_training": "Before the fine-tune: the same layer quantized alone, not trained, on the same samples (PTQ).",
     "training_data": "Samples to fine-tune on, never those that are evaluated. Empty: the training split of the data "
     "where it has one, else the calibration samples.",
     "mode": "When weights and inputs are quantized, and where an input's range comes from.",
