@@ -13,7 +13,7 @@ from qdash.charts.names import short_names
 from qdash.charts.quantities import Quantity
 from qdash.results.text import plural, shortened
 
-BEFORE, AFTER, WORSE = "Quantized only", "Fine-tuned", "Fine-tuned, worse than before"
+BEFORE, AFTER, WORSE = "Quantized only", "Fine-tuned", "Fine-tuned, worse"
 COLUMNS = ["layer", "name", "order", "rank", "before", "after", "gain", "samples", "broken", "hover"]
 BEFORE_KEYS = ("ptq_model_output_kl", "ptq_model_output_sqnr_db", "ptq_metric_delta")
 NAME_WIDTH = 28
@@ -77,7 +77,7 @@ def before_after_title(frame: pd.DataFrame, quantity: Quantity) -> str:
     if len(helped):
         said += f", most at {_written(helped.loc[helped['gain'].idxmax()], quantity)}"
     if len(hurt):
-        said += f"; {len(hurt)} got worse, most {_written(hurt.loc[hurt['gain'].idxmin()], quantity)}"
+        said += f"; {len(hurt)} got worse, most at {_written(hurt.loc[hurt['gain'].idxmin()], quantity)}"
     return f"{said}; {broken} with NaN or Inf" if broken else said
 
 

@@ -68,7 +68,7 @@ def _show_facts(sweep: Sweep, setting: Setting, layer: str, row: dict[str, Any])
     if row.get("ptq_model_output_sqnr_db") is not None:
         terms.append("before_training")
     st.markdown(
-        f"Model output: {_model_output(sweep, row)}  \n"
+        f"Model output{_model_output(sweep, row)}  \n"
         f"Own output **{decibels(row['layer_output_sqnr_db'])}**, weights **{decibels(row['weight_sqnr_db'])}**, "
         f"input **{decibels(row['input_sqnr_db'])}**; {plural(row['samples'], 'sample')}",
         help="\n\n".join(map(help_text, terms)),
@@ -85,7 +85,7 @@ def _model_output(sweep: Sweep, row: dict[str, Any]) -> str:
         ends = interval(row["metric_delta_low"], row["metric_delta_high"], by["metric_delta"].written)
         said += f", {metric['name'].replace('_', ' ')} change **{delta}** (95 % interval {ends})"
     trained = row.get("ptq_model_output_sqnr_db") is not None
-    return f"{said}; quantized only → fine-tuned" if trained else said
+    return f", quantized only → fine-tuned: {said}" if trained else f": {said}"
 
 
 def _size(mb: float) -> str:

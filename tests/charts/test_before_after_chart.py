@@ -45,7 +45,7 @@ def test_less_kl_is_a_gain_too():
 def test_the_picture_and_its_finding():
     figure = before_after_figure(before_after_frame(trained(), SQNR), SQNR, selected="b")
     assert figure.layout.title.text == (
-        "The fine-tune helped 1 of 3 layers, most at a (20.0 → 26.0 dB); 1 got worse, most b (30.0 → 28.5 dB)"
+        "The fine-tune helped 1 of 3 layers, most at a (20.0 → 26.0 dB); 1 got worse, most at b (30.0 → 28.5 dB)"
     )
     assert titles(figure) == ["Model-output SQNR, dB"]
     assert clickable(figure) == {"a", "b", "c"}
