@@ -36,7 +36,7 @@ class Agreement:
         if self.spearman is None:
             why = f", a rank correlation needs {FEWEST}" if self.layers < FEWEST else ""
             return f"Estimated and measured: {plural(self.layers, 'layer')}, {difference}{why}"
-        if self.spearman >= AGREES:
+        if round(self.spearman, 3) >= AGREES:  # as it is written
             said = "Estimate and measurement agree"
         elif self.median_difference_db <= CLOSE_DB:
             said = "Estimate and measurement are close, but order the layers differently"
@@ -48,7 +48,7 @@ class Agreement:
     def short(self) -> str:
         """For a sentence that names the estimate already; empty where nothing is measured."""
         if self.spearman is not None:
-            return f"Spearman {correlation(self.spearman)} with {plural(self.layers, 'measured layer')}"
+            return f"Spearman {correlation(self.spearman)} in SQNR with {plural(self.layers, 'measured layer')}"
         return f"{plural(self.layers, 'layer')} measured so far" if self.layers else ""
 
 

@@ -54,8 +54,7 @@ def show_agreement(view: View) -> None:
         )
     going = [run for run in runs if not run.final]
     for run in going:
-        progress.see_that_a_worker_runs(run)
-    progress.show_running(going)
+        _watch(run)
     if not going:
         if runs and runs[0].status != "done":
             progress.show_trouble(runs[0])
@@ -67,11 +66,21 @@ def _measured(sweep: Sweep, runs: list[Run]) -> dict[str, Row]:
     return most_sampled(row for run in runs for row in state.rows_of(run, setting))
 
 
+def _watch(run: Run) -> None:
+    progress.see_that_a_worker_runs(run)
+    progress.show_progress(run)
+    label = f"{run.title or 'A measurement'}: watch it live"
+    st.page_link("pages/live.py", label=label, icon=":material/monitoring:", query_params={"run": run.id})
+
+
 def _reading(frame: pd.DataFrame) -> str:
     samples = int(frame["samples"].max())
-    said = f"On the dashed line both are the same. Bars are 95 % intervals; measured on {plural(samples, 'sample')}."
+    said = (
+        "On the dashed line both are the same. Bars are 95 % intervals: layers whose bars overlap have no sure order. "
+        f"Measured on {plural(samples, 'sample')}."
+    )
     kl = kl_spearman(frame)
-    return said if kl is None else f"{said} By KL: Spearman {correlation(kl)}."
+    return said if kl is None else f"{said} In KL: Spearman {correlation(kl)}."
 
 
 def _offer(sweep: Sweep, measured: Collection[str]) -> None:

@@ -91,6 +91,8 @@ GLOSSARY = {
     "calibration_batch_size": "Calibration samples per batch. Only moving_average depends on it.",
     "layers": "Comma-separated patterns of whole layer names, such as layer3.*,fc. An asterisk stands for anything.",
     "device": "auto takes a GPU where there is one; or cpu, cuda, cuda:1.",
+    "memory_format": "auto lets convolutions run channels-last where the model can, which is faster; contiguous keeps "
+    "the model's own layout. Results agree to rounding.",
     "seed": "Fixes which samples are drawn and every resampling.",
     "power_of_two_scales": r"Every scale is rounded up to a power of two, as hardware that shifts instead of "
     r"multiplying needs it: $S = 2^{\lceil\log_2 S\rceil}$.",

@@ -52,6 +52,7 @@ def test_spearman_is_scipys():
     [
         ([10, 20, 30.3], [10.1, 20.1, 30], "Estimate and measurement agree: Spearman 1.000 over 3 layers, median "),
         ([10, 10.2, 10.1], [10.1, 10.0, 10.2], "are close, but order the layers differently: Spearman −0.500"),
+        ([1, 2, 3, 4, 5], [1, 3, 2, 4, 5], "agree: Spearman 0.900 over 5 layers"),
         ([10, 30, 20], [30, 10, 20], "Estimate and measurement differ: Spearman −1.000 over 3 layers"),
         ([10, 30], [10, 31], "Estimated and measured: 2 layers, median difference 0.5 dB, a rank correlation needs 3"),
         ([], [], "Nothing is measured yet"),
@@ -62,7 +63,7 @@ def test_the_sentence_says_what_the_numbers_carry(estimated, measured, words):
 
 
 def test_the_short_form():
-    assert agreement([1, 2, 3], [1, 2, 3]).short == "Spearman 1.000 with 3 measured layers"
+    assert agreement([1, 2, 3], [1, 2, 3]).short == "Spearman 1.000 in SQNR with 3 measured layers"
     assert agreement([1], [1]).short == "1 layer measured so far"
     assert agreement([], []).short == ""
 

@@ -79,7 +79,7 @@ def test_one_click_measures_the_worst_exactly(open_page, estimate, queued):
     page = open_page("layers", view="Agreement", run=estimate)
     said = words(page)
     assert "over 3 layers, median difference" in said
-    assert "with 3 measured layers)" in page.subheader[0].value
+    assert "in SQNR with 3 measured layers)" in page.subheader[0].value
     worst = page.dataframe[-1].value["layer"].tolist()[:3]
     assert layers == set(worst)
     assert "Measure the 5 next worst exactly" in [button.label for button in page.button]
