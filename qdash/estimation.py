@@ -32,8 +32,8 @@ def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, 
     for item in items:
         with Stopwatch() as watch:
             differences = _differences(bench, item)
-            found = _estimates(bench, bench.memo["passes"], differences)
-        yield Measured(differences.sums | bench.weight_sums(item), found, watch.seconds)
+            found, variance = _estimates(bench, bench.memo["passes"], differences)
+        yield Measured(differences.sums | bench.weight_sums(item) | variance, found, watch.seconds)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,13 @@ def _add(sums: dict[str, Tensor], name: str, signal: list[Tensor], noise: list[T
             sums[key] = sums[key] + value if key in sums else value
 
 
-def _estimates(bench: Bench, passes: Sequence[Pass], differences: Differences) -> dict[str, Tensor]:
-    """Per sample: `noise` = (g·δ)², its part of weights and of inputs, `kl` = (g·δ)²/2 and `loss_change` = g·δ."""
+def _estimates(
+    bench: Bench, passes: Sequence[Pass], differences: Differences
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Per sample: `noise` = (g·δ)², its part of weights and of inputs, `kl` = (g·δ)²/2 and `loss_change` = g·δ.
+
+    And `noise_variance`: how far the random signs let the batch's noise stray, squared.
+    """
     samples = bench.batch.size
     collected: dict[str, list[Tensor]] = {}
     for number in passes:
@@ -136,7 +141,19 @@ def _estimates(bench: Bench, passes: Sequence[Pass], differences: Differences) -
             collected.setdefault("kl", []).append(whole.square() / 2)
         else:
             collected.setdefault("loss_change", []).append(whole)
-    return {key: torch.stack(values).mean(0) for key, values in collected.items()}
+    means = {key: torch.stack(values).mean(0) for key, values in collected.items()}
+    return means, {"noise_variance": _variance(torch.stack(collected["noise"]))}
+
+
+def _variance(noise: Tensor) -> Tensor:
+    """Of Σ over samples of the mean over passes, from (passes, samples).
+
+    Between passes where there are several. One pass tells by itself: for signs v, Var (v·a)² ≤ 2‖a‖⁴ and
+    E (v·a)⁴ ≤ 3‖a‖⁴, both almost equalities where many outputs share the error, so two thirds of the square.
+    """
+    if len(noise) > 1:
+        return noise.sum(1).var() / len(noise)
+    return noise.square().sum() * 2 / 3
 
 
 def _products(

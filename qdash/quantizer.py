@@ -1,5 +1,6 @@
 """One layer under one setting: its quantized weights and how its input is quantized on the way in."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -83,6 +84,27 @@ class LayerQuantizer:
             return {path: self._like_original(path, weight) for path, weight in self._trained.weights.items()}
         axes = self.kind.weights(self.module)
         return {path: self._quantized_weight(effective_weight(self.module, path), axis) for path, axis in axes.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for two quantizers of one module only if they do the same to every input."""
+        hasher = hashlib.sha256(repr(self._input_identity()).encode())
+        for path, weight in self.weights.items():
+            hasher.update(path.encode())
+            hasher.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return hasher.hexdigest()
+
+    def _input_identity(self) -> tuple[Any, ...]:
+        setting = self.setting
+        if not self.quantizes_input:
+            return ()
+        if self._weight_inputs or self._trained is not None:
+            return (setting.key,)
+        how = (setting.activation_format, setting.activation_scheme, setting.power_of_two_scales)
+        if self._mode.live_ranges or not self._format.needs_range:
+            return how
+        ranges = (self._fixed(name, torch.device("cpu")) for name in self._inputs if name)
+        return (*how, *((float(scale), int(zero_point)) for scale, zero_point in ranges))
 
     def weight_energies(self, seen: set[int]) -> tuple[Tensor, Tensor]:
         """(Σ w², Σ (w − w̃)²) over the weights of the layer, float64 scalars.

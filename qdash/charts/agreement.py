@@ -30,6 +30,7 @@ COLUMNS = [
     "hover",
 ]
 NAME_WIDTH = 24
+NORMAL = 1.96  # standard errors on each side of a 95 % interval
 
 
 def agreement_frame(
@@ -38,7 +39,8 @@ def agreement_frame(
     """One row, with COLUMNS, per layer whose model-output SQNR is estimated and measured, both finite.
 
     rows: of the estimate, one setting. measured: rows by layer. types: by layer. dB and nats; samples: of the
-    measurement; NaN where there is no KL or no interval.
+    measurement; NaN where there is no KL or no interval. Both are taken over the same samples, so the estimate's
+    interval is what its random signs leave, where the run tells.
     """
     pairs = [(row, measured[row["layer"]]) for row in rows if row["layer"] in measured]
     pairs = [(row, found) for row, found in pairs if both_finite(row, found, DB)]
@@ -85,7 +87,8 @@ def _entry(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     entry = {"layer": row["layer"], "samples": found["samples"]}
     for which, source in (("estimated", row), ("measured", found)):
         entry |= {f"{which}_db": float(source[DB]), f"{which}_kl": _number(source[KL])}
-        entry |= {f"{which}_{end}": _number(source.get(f"{DB}_{end}")) for end in ("low", "high")}
+        low, high = _interval(source)
+        entry |= {f"{which}_low": low, f"{which}_high": high}
     return entry | {"hover": _hover(entry, row["samples"])}
 
 
@@ -100,6 +103,13 @@ def _hover(entry: Mapping[str, Any], estimated_from: int) -> str:
         kl = "" if math.isnan(entry[f"{which}_kl"]) else f", KL {nats(entry[f'{which}_kl'])}"
         lines.append(f"{how} {plural(samples, 'sample')}:<br>SQNR {decibels(entry[f'{which}_db'])}{ends}{kl}")
     return "<br>".join(lines)
+
+
+def _interval(row: Mapping[str, Any]) -> tuple[float, float]:
+    error = row.get(f"{DB}_se")
+    if error is not None:
+        return float(row[DB]) - NORMAL * error, float(row[DB]) + NORMAL * error
+    return _number(row.get(f"{DB}_low")), _number(row.get(f"{DB}_high"))
 
 
 def _number(value: float | None) -> float:

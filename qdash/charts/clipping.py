@@ -26,13 +26,17 @@ def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) ->
     lowest or highest level, unless that is 0. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²),
     expected from the histogram. own: the run's observer. from_histogram: whether the range itself is, too.
     """
+    return pd.DataFrame(clipping_rows(tensor.statistics(), format, scheme, own), columns=COLUMNS)
+
+
+def clipping_rows(statistics: Statistics, format: str, scheme: str, own: str = "") -> list[dict[str, Any]]:
+    """The rows of `clipping_frame`, one per observer, and per `own` where it is none of the plain ones."""
     grid = family("formats").create(format)
     if not grid.needs_range:
-        return pd.DataFrame(columns=COLUMNS)
-    statistics = tensor.statistics()
+        return []
     names = family("observers").names()
     entries = []
-    for name in names if own in names else [*names, own]:
+    for name in names if own in ("", *names) else [*names, own]:
         try:
             low, high = clipping_range(statistics, name, format, scheme)
             scale, zero_point = grid.parameters(low, high, scheme)
@@ -53,7 +57,7 @@ def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) ->
                 "from_histogram": not exact,
             }
         )
-    return pd.DataFrame(entries, columns=COLUMNS)
+    return entries
 
 
 def outside(cells: Cells, low: float, high: float) -> float:

@@ -16,7 +16,7 @@ from qdash.results.text import decibels, plural, shortened
 
 KINDS = ("weight_sqnr_db", "input_sqnr_db", "layer_output_sqnr_db", "model_output_sqnr_db")
 COLUMNS = ["layer", "name", "row", "column", "label", "value", "text", "hover"]
-TEXT_CELLS, CLICK_CELLS, LABELS, LEVEL_LABELS, NAME_WIDTH = 400, 3000, 45, 4, 24
+TEXT_CELLS, TEXT_COLUMNS, CLICK_CELLS, LABELS, LEVEL_LABELS, NAME_WIDTH = 400, 16, 3000, 45, 4, 24
 
 
 def settings_frame(
@@ -66,7 +66,7 @@ def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = No
         colorscale=theme.SCALE,
         colorbar={"title": {"text": "SQNR, dB"}, "thickness": 12},
         text=text,
-        texttemplate="%{text}" if grid.size <= TEXT_CELLS else None,
+        texttemplate="%{text}" if grid.size <= TEXT_CELLS and len(columns) <= TEXT_COLUMNS else None,
         xgap=1,
         ygap=1 if len(grid) <= LABELS else 0,
         hoverinfo="skip" if grid.size <= CLICK_CELLS else "z",

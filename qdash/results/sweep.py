@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qdash.registry import family
-from qdash.results.decibel import sqnr_db
+from qdash.results.decibel import sqnr_db, standard_error_db
 from qdash.results.decisions import decided, looks_of
 from qdash.results.outcome import baseline_value, outcomes
 from qdash.results.ranking import default_ranking, ranked
@@ -126,13 +126,15 @@ def local(tally: Tally, cumulative: Tally) -> dict[str, Any]:
 
 
 def estimate_parts(tally: Tally, baseline: Tally) -> dict[str, Any]:
-    """What only a gradient estimate tells: the parts of weights and inputs at the model's output, the loss change."""
+    """What only a gradient estimate tells: the parts of weights and inputs at the model's output, the loss change, and
+    how far the random signs let the SQNR stray from that of many passes on the same samples."""
     signal, sums = float(baseline.values("signal").sum()), tally.sums.get
     change, samples = sums("loss_change"), sums("samples")
     return {
         "weights_only_model_output_sqnr_db": sqnr_db(signal, sums("weights_noise")),
         "inputs_only_model_output_sqnr_db": sqnr_db(signal, sums("inputs_noise")),
         "loss_change": change / samples if change is not None and samples else None,
+        "model_output_sqnr_db_se": standard_error_db(sums("noise"), sums("noise_variance")),
     }
 
 

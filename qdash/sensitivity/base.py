@@ -20,6 +20,7 @@ class Method(Member):
     """
 
     measures_output: ClassVar[bool] = True
+    quantizes_others: ClassVar[bool] = False  # whether an item's result depends on how other layers are quantized
     estimates: ClassVar[bool] = False  # what it yields is an estimate, not a measurement
     records_gradients: ClassVar[bool] = False  # whether the FP32 forward is recorded with its graph
     keeps_inputs: ClassVar[bool] = False  # whether it needs the FP32 inputs of all layers from the recorded forward

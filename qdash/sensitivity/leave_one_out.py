@@ -17,6 +17,7 @@ class LeaveOneOut(Method):
     """
 
     keeps_inputs: ClassVar[bool] = True
+    quantizes_others: ClassVar[bool] = True
 
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
         from qdash.bench import Measured, Stopwatch

@@ -1,6 +1,7 @@
 """The sweep: every layer under every setting, one batch after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from qdash.bench import Bench, Item, Measured
@@ -16,6 +17,7 @@ from qdash.sweep.flush import count
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
+from qdash.sweep.twins import distinct, identity_of, measured_once
 
 # Samples in a batch whose graph and gradients are kept, between these, so that its input holds so many values.
 _GRADIENT_BATCH, _GRADIENT_VALUES = (8, 32), 1 << 20
@@ -71,12 +73,18 @@ class SweepWork(BatchedWork[Item]):
     def opening(self, bench: Bench, batch: int) -> Iterator[tuple[Score, Measured]]:
         yield Score("baseline", "", "", batch), baseline(bench)
         if self._method.measures_output:
-            for setting in self.settings:
-                yield from all_quantized(bench, setting, batch)
+            yield from self._all_quantized(bench, batch)
+
+    def _all_quantized(self, bench: Bench, batch: int) -> Iterator[tuple[Score, Measured]]:
+        done: dict[Hashable, list[tuple[Score, Measured]]] = {}
+        for setting in self.settings:
+            same = identity_of(bench, setting, bench.layers)
+            if same not in done:
+                done[same] = list(all_quantized(bench, setting, batch))
+            yield from ((replace(score, setting=setting.key), measured) for score, measured in done[same])
 
     def measure(self, bench: Bench, items: Sequence[Item]) -> Iterator[Measured]:
-        found: Iterator[Measured] = self._method.measure(bench, items)
-        return found
+        return measured_once(self._method, bench, items)
 
     def score(self, item: Item, batch: int) -> Score:
         return Score("layer", item.layer, item.setting.key, batch)
@@ -84,7 +92,9 @@ class SweepWork(BatchedWork[Item]):
     def planned(self, bench: Bench, items: Sequence[Item]) -> tuple[float, list[float]]:
         passes = 1 + (len(self.settings) if self._method.measures_output else 0)
         by_layer = {layer: self._method.work(bench, layer) for layer in bench.layers}
-        return passes * bench.tape.macs + self._method.opening_work(bench), [by_layer[item.layer] for item in items]
+        first = distinct(self._method, bench, items)
+        work = [by_layer[item.layer] if first[item] is item else 0.0 for item in items]
+        return passes * bench.tape.macs + self._method.opening_work(bench), work
 
 
 def baseline(bench: Bench) -> Measured:

@@ -76,7 +76,8 @@ def _watch(run: Run) -> None:
 def _reading(frame: pd.DataFrame) -> str:
     samples = int(frame["samples"].max())
     said = (
-        "On the dashed line both are the same. Bars are 95 % intervals: layers whose bars overlap have no sure order. "
+        "On the dashed line both are the same. Bars are 95 % intervals: of the samples for the measurement, of the "
+        "random signs for the estimate. Layers whose bars overlap have no sure order. "
         f"Measured on {plural(samples, 'sample')}."
     )
     kl = kl_spearman(frame)

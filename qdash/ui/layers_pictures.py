@@ -21,10 +21,11 @@ from qdash.ui import state
 from qdash.ui.agreement_view import estimated_and_measured, show_agreement
 from qdash.ui.chart import show_chart
 from qdash.ui.layers_controls import View, run_quantity
+from qdash.ui.observers_view import show_observers
 from qdash.ui.words import help_text
 
 NAMED, WIDTH = 3, 28
-VIEWS = ("Ranking", "Heatmap", "Size", "Depth")
+VIEWS = ("Ranking", "Heatmap", "Observers", "Size", "Depth")
 
 
 def answer(view: View) -> str:
@@ -53,7 +54,9 @@ def show_pictures(view: View) -> None:
 
 def _pictures(view: View) -> dict[str, Callable[[View], None]]:
     """By the name of their tab: those of every run, and those that only this kind of run has."""
-    shown: dict[str, Callable[[View], None]] = dict(zip(VIEWS, (_ranking, _heatmap, _size, _depth), strict=True))
+    shown: dict[str, Callable[[View], None]] = dict(
+        zip(VIEWS, (_ranking, _heatmap, show_observers, _size, _depth), strict=True)
+    )
     if view.estimated:
         shown["Agreement"] = show_agreement
     if view.trained:

@@ -27,19 +27,20 @@ def calibration_of(sweep: Sweep, layer: str) -> LayerSummary | None:
     """What calibration found out about a layer; None where its file is gone or can't be read."""
     path = home.artifacts() / str(sweep.facts.get("calibration_file"))
     try:
-        return _calibration(str(path)).layers.get(layer)
+        return calibration_at(str(path)).layers.get(layer)
     except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
         return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _calibration(path: str) -> Calibration:
+def calibration_at(path: str) -> Calibration:
+    """Read once. Raises OSError, ValueError or KeyError where that can't be done."""
     return Calibration.load(Path(path))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _ranges(path: str, layer: str, part: str, format: str, scheme: str, own: str) -> pd.DataFrame:
-    summary = _calibration(path).layers[layer]
+    summary = calibration_at(path).layers[layer]
     return clipping_frame(_tensor(summary, part), format, scheme, own)
 
 

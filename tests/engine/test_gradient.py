@@ -149,6 +149,19 @@ def test_demo_models_rank_as_measured(name, tmp_path):
     assert all(row["loss_change"] is not None for row in result["layers"])
 
 
+@pytest.mark.parametrize("passes", [1, 4])
+def test_the_standard_error_says_how_far_many_passes_are(passes, tmp_path):
+    values = {"model": "demo:digits-resnet", "data": "demo:digits", "samples": 256}
+    few, many = (
+        {row["layer"]: row for row in sweep(tmp_path, **values, method=f"gradient:passes={n}:kl_passes=0")["layers"]}
+        for n in (passes, 64)
+    )
+    found = np.array([few[layer]["model_output_sqnr_db"] - many[layer]["model_output_sqnr_db"] for layer in many])
+    expected = np.array([few[layer]["model_output_sqnr_db_se"] for layer in many])
+    assert np.all(expected > 0)
+    assert 0.4 < np.sqrt(np.mean((found / expected) ** 2)) < 1.6
+
+
 def test_more_settings_cost_local_work_only(tmp_path):
     values = {"model": "demo:digits-resnet", "data": "demo:digits", "method": "gradient:passes=1", "samples": 64}
     one = sweep(tmp_path, **values)["cost"]["forward_equivalents"]

@@ -89,6 +89,15 @@ def test_fewer_values_than_bins_are_not_clipped():
     assert high.tolist() == np.abs(x).max(axis=1).tolist()
 
 
+@pytest.mark.parametrize("format", ["int8", "int6", "int4"])
+def test_a_few_discrete_values_are_not_clipped_to_the_smallest(format):
+    """Pixels of 17 grey levels: the first candidate keeps one of them, a distribution equal to itself."""
+    x = (np.random.default_rng(0).integers(0, 17, (1, 20_000)) / 16).astype(np.float32)
+    statistics = Statistics.from_histogram(x.min(), x.max(), x.min(1), x.max(1), *sparse(count(x)))
+    _, high = OBSERVERS.create("entropy").clipping_range(statistics, FORMATS.create(format), "affine")
+    assert high[0] > 0.8
+
+
 @pytest.mark.parametrize("format", ["fp8_e4m3fn", "fp8_e5m2"])
 def test_float_levels_are_the_literal_minimum_too(format):
     """Levels between the numbers of the format instead of equal ones."""

@@ -10,6 +10,7 @@ from qdash.records import Facts
 from qdash.spec import SweepSpec, checked
 from qdash.store.store import Store
 from qdash.ui import state
+from qdash.ui.layers_pictures import VIEWS
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +117,12 @@ def test_a_measured_run_has_no_such_tab(open_page, mobilenet):
     page = open_page("layers", view="Agreement")
     assert not page.exception
     assert "Agreement" not in [tab.label for tab in page.tabs]
-    assert [tab.label for tab in page.tabs] == ["Ranking", "Heatmap", "Size", "Depth"]
+    assert [tab.label for tab in page.tabs] == list(VIEWS)
     assert page.get("plotly_chart")
 
 
 def test_other_tabs_of_an_estimate(open_page, estimate):
-    for view in ("Ranking", "Heatmap", "Size", "Depth"):
+    for view in VIEWS:
         page = open_page("layers", view=view)
         assert not page.exception
         assert [tab.label for tab in page.tabs][-1] == "Agreement"

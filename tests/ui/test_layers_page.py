@@ -65,6 +65,20 @@ def test_only_the_picture_that_is_looked_at_is_made(open_page, mobilenet):
     assert {len(shown) for shown in titles.values()} == {2}  # and the attribution in the panel
 
 
+def test_observers_and_formats_are_compared_without_a_run(open_page, mobilenet):
+    page = open_page("layers", view="Observers")
+    assert not page.exception
+    assert pictures(page)[0].startswith("At int4, ")
+    table = next(frame.value for frame in page.dataframe if "observer" in frame.value)
+    assert len(table) == 21 * 3 * 5
+    page.multiselect(key="observers_formats").set_value(["int2"]).run()
+    assert pictures(page)[0].startswith("At int2, ")
+    page.segmented_control(key="observers_part").set_value("Weights").run()
+    assert not page.exception
+    page.multiselect(key="observers_formats").set_value([]).run()
+    assert any("Choose a format" in info.value for info in page.info)
+
+
 def test_a_layer_of_the_url_is_shown_with_its_numbers(open_page, mobilenet):
     page = open_page("layers", layer="blocks.4.conv_dw")
     assert not page.exception

@@ -1,0 +1,62 @@
+"""Layers against observers and formats: what each range would keep, all of it from one calibration pass."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qdash.calibration import TensorSummary
+from qdash.charts.clipping import clipping_rows
+from qdash.charts.heatmap import COLUMNS, NAME_WIDTH
+from qdash.charts.names import short_names
+from qdash.results.text import decibels, plural
+
+RANGE = ["observer", "format", "low", "high", "step", "zero_point", "clipped_share"]
+
+
+def observers_frame(tensors: Mapping[str, TensorSummary], formats: Sequence[str], scheme: str) -> pd.DataFrame:
+    """One line per layer, format and observer, with the columns of a heatmap frame and RANGE.
+
+    tensors: of each layer, in the order of the rows; each has one scale. value: SQNR of the tensor in dB, expected from
+    its histogram; NaN where a format can't hold the tensor under this scheme.
+    """
+    names = dict(zip(tensors, short_names(list(tensors), NAME_WIDTH), strict=True))
+    entries = []
+    for place, (layer, tensor) in enumerate(tensors.items()):
+        statistics = tensor.statistics()
+        for format in formats:
+            shared = {"layer": layer, "name": names[layer], "row": place, "format": format}
+            entries += [shared | _cell(layer, row) for row in clipping_rows(statistics, format, scheme)]
+    frame = pd.DataFrame(entries, columns=[*COLUMNS, *RANGE])
+    labels = list(dict.fromkeys(zip(frame["format"], frame["observer"], strict=True)))
+    labels.sort(key=lambda pair: (formats.index(pair[0]), pair[1]))
+    columns = {pair: column for column, pair in enumerate(labels)}
+    pairs = list(zip(frame["format"], frame["observer"], strict=True))
+    frame["column"] = [columns[pair] for pair in pairs]
+    frame["label"] = [f"{observer}<br>{format}" for format, observer in pairs]
+    return frame
+
+
+def observers_title(frame: pd.DataFrame) -> str:
+    """At the coarsest format, where the choice matters most: who is best how often, and what the exact range loses."""
+    known = frame[np.isfinite(frame["value"])]
+    if known.empty:
+        return "No range to compare"
+    format = known.groupby("format")["value"].median().idxmin()
+    values = known[known["format"] == format].pivot(index="layer", columns="observer", values="value")
+    best = values.idxmax(axis=1).value_counts()
+    behind = (values.max(axis=1) - values["min_max"]).median() if "min_max" in values else math.nan
+    told = "" if math.isnan(behind) else f"; min_max is {behind:.1f} dB below the best in the median"
+    return f"At {format}, {best.index[0]} loses least in {best.iloc[0]} of {plural(len(values), 'layer')}{told}"
+
+
+def _cell(layer: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    value, observer = row["sqnr_db"], row["observer"]
+    hover = (
+        f"<b>{layer}</b><br>{observer}: {decibels(value)}<br>range {row['low']:.4g} … {row['high']:.4g}, "
+        f"step {row['step']:.3g}<br>{row['clipped_share']:.3%} clipped"
+    )
+    shown = {name: row[name] for name in RANGE if name != "format"}
+    return {"value": value, "text": decibels(value).removesuffix(" dB"), "hover": hover} | shown

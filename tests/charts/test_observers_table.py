@@ -1,0 +1,56 @@
+"""All observers and formats of all layers, against the panel of one layer; redrawn within half a second."""
+
+import time
+
+import numpy as np
+from chart_helpers import tensor
+
+from qdash.charts.clipping import clipping_frame
+from qdash.charts.heatmap import heatmap_figure
+from qdash.charts.observers_table import observers_frame, observers_title
+
+RNG = np.random.default_rng(0)
+FORMATS = ("int8", "int6", "int4")
+
+
+def tensors(count):
+    shapes = (RNG.normal(0.2, 1.0, (8000, 4)), RNG.normal(0, 1, (8000, 4)).clip(0), RNG.laplace(0, 1, (8000, 4)))
+    return {f"block.{i}.conv": tensor(shapes[i % 3].astype(np.float32)) for i in range(count)}
+
+
+def test_it_says_what_the_panel_of_a_layer_says():
+    found = tensors(3)
+    frame = observers_frame(found, FORMATS, "affine")
+    assert len(frame) == 3 * len(FORMATS) * 5
+    for layer, summary in found.items():
+        for format in FORMATS:
+            mine = frame[(frame["layer"] == layer) & (frame["format"] == format)].set_index("observer")
+            one = clipping_frame(summary, format, "affine", "mse").set_index("observer")
+            for name in ("low", "high", "step", "zero_point", "clipped_share"):
+                assert (mine[name] == one[name]).all(), (layer, format, name)
+            assert (mine["value"] == one["sqnr_db"]).all()
+    labels = frame.drop_duplicates("column").sort_values("column")["label"].tolist()
+    assert labels[0] == "entropy<br>int8"
+    assert labels[-1] == "percentile<br>int4"
+
+
+def test_the_title_names_the_best_observer_where_bits_are_few():
+    frame = observers_frame(tensors(6), FORMATS, "affine")
+    assert observers_title(frame).startswith("At int4, mse loses least in 6 of 6 layers; min_max is ")
+    assert heatmap_figure(frame, observers_title(frame)).data
+    assert observers_title(frame[:0]) == "No range to compare"
+
+
+def test_a_grid_that_cannot_hold_a_tensor_leaves_its_cells_empty():
+    frame = observers_frame(tensors(2), ("uint8",), "symmetric")
+    assert set(frame["layer"]) == {"block.1.conv"}  # the others have negative values
+
+
+def test_twenty_layers_are_redrawn_in_half_a_second():
+    found, spent = tensors(20), []
+    for _ in range(3):
+        start = time.process_time()
+        frame = observers_frame(found, FORMATS, "affine")
+        heatmap_figure(frame, observers_title(frame)).to_json()
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.5, spent
