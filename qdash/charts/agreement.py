@@ -149,11 +149,9 @@ def _add_points(figure: go.Figure, part: pd.DataFrame, name: str, mark: tuple[st
 
 
 def _add_label(figure: go.Figure, frame: pd.DataFrame, selected: str | None) -> None:
-    """Off the diagonal, where there is room, and towards the middle of the picture."""
+    """Beside the point, where the diagonal is not, and towards the middle of the picture."""
     middle = sum(_ends(frame)) / 2
     for row in frame[frame["layer"] == selected].to_dict("records"):
         x, y = row["measured_db"], row["estimated_db"]
         away = 1 if x < middle else -1
-        figure.add_annotation(
-            x=x, y=y, ax=55 * away, ay=45 * away, text=f"<b>▸ {row['name']}</b>", arrowcolor=theme.CHOSEN
-        )
+        figure.add_annotation(x=x, y=y, ax=85 * away, ay=0, text=f"<b>▸ {row['name']}</b>", arrowcolor=theme.CHOSEN)

@@ -132,7 +132,8 @@ def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str
 
 
 def _titled(by: Quantity, rows: list[Json]) -> str:
-    return f"{by.axis} (estimated)" if any(row.get("estimated") for row in rows) else by.axis
+    estimated = any(row.get("estimated") for row in rows)
+    return by.axis.replace("Model-output", "Estimated") if estimated else by.axis
 
 
 def _keep_pins(store: Store, run_id: str, key: str, names: Sequence[str], kept: Collection[str]) -> None:

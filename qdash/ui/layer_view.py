@@ -85,7 +85,8 @@ def _model_output(sweep: Sweep, row: dict[str, Any]) -> str:
         ends = interval(row["metric_delta_low"], row["metric_delta_high"], by["metric_delta"].written)
         said += f", {metric['name'].replace('_', ' ')} change **{delta}** (95 % interval {ends})"
     trained = row.get("ptq_model_output_sqnr_db") is not None
-    return f", quantized only → fine-tuned: {said}" if trained else f": {said}"
+    estimated = " (estimated)" if row.get("estimated") else ""
+    return f", quantized only → fine-tuned: {said}" if trained else f"{estimated}: {said}"
 
 
 def _size(mb: float) -> str:

@@ -41,7 +41,7 @@ def show_table(view: View) -> None:
     frame = table_frame(rows, layer_types(view.sweep.facts))
     st.dataframe(
         frame,
-        column_config=_columns(view.sweep.facts["metric"]),
+        column_config=_columns(view.sweep.facts["metric"], view.estimated),
         hide_index=True,
         height=min(420, 40 + 35 * max(1, len(frame))),
         on_select=lambda: _picked(frame),
@@ -85,7 +85,7 @@ def _picked(frame: pd.DataFrame) -> None:
         state.select_layer(str(frame["layer"].iloc[selected[0]]))
 
 
-def _columns(metric: dict[str, Any]) -> dict[str, Any]:
+def _columns(metric: dict[str, Any], estimated: bool) -> dict[str, Any]:
     unit = metric["difference_unit"]
     config: dict[str, Any] = {
         "layer": st.column_config.TextColumn("Layer", pinned=True),
@@ -96,6 +96,8 @@ def _columns(metric: dict[str, Any]) -> dict[str, Any]:
     for key, (label, format) in NUMBERS.items():
         if key.endswith("metric_delta"):
             label = label.replace("Metric", metric["name"].replace("_", " ").capitalize()) + (unit and f", {unit}")
+        if estimated:
+            label = label.replace("Model-output", "Estimated")
         term = "interval" if key.endswith(("_low", "_high")) else "before_training" if key.startswith("ptq_") else key
         config[key] = st.column_config.NumberColumn(label, format=format, help=help_text(term))
     return config

@@ -1,5 +1,6 @@
 """The tab Agreement of an estimate: offered, started, watched, answered; and on no other run."""
 
+import json
 import shutil
 
 import pytest
@@ -126,6 +127,15 @@ def test_other_tabs_of_an_estimate(open_page, estimate):
         page = open_page("layers", view=view)
         assert not page.exception
         assert [tab.label for tab in page.tabs][-1] == "Agreement"
+
+
+def test_what_is_estimated_is_called_so(open_page, estimate):
+    page = open_page("layers")
+    assert "Model output (estimated): KL" in words(page)
+    assert "Estimated KL, nats" in page.dataframe[-1].proto.columns
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert figure["layout"]["xaxis"]["title"]["text"] == "Model-output KL, nats (estimated)"
+    assert "nats estimated from 64 samples" in words(open_page("decide"))
 
 
 def test_rows_of_a_run_without_results_are_empty(estimate, home):
