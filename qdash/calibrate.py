@@ -5,6 +5,7 @@ bins from a seeded subsample. Memory doesn't grow with the number of samples.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from qdash.arguments import inputs_of
 from qdash.bin_counts import BinCounts, counting
 from qdash.calibration import Calibration, LayerSummary, TensorSummary
+from qdash.channel_range import channel_range
 from qdash.errors import ModelError
 from qdash.instrument import Forward, Instrument
 from qdash.layers.base import LayerKind
@@ -23,14 +25,15 @@ from qdash.trees import tensors
 from qdash.weights import effective_weight
 
 Counting = Callable[[torch.device], BinCounts]
+Places = Callable[[int, int, int, torch.device], Tensor]  # values, how many of them, number of the batch, device
 VALUES_PER_BATCH = 1 << 15
 
 
 class TensorObserver:
     """Accumulates the summary of one tensor on its device; nothing is fetched before `summary`."""
 
-    def __init__(self, channel_axis: int, seed: int, counts: Counting):
-        self._axis, self._seed = channel_axis, seed
+    def __init__(self, channel_axis: int, places: Places, counts: Counting):
+        self._axis, self._places = channel_axis, places
         self._batches = 0
         self._ranges: Tensor | None = None  # one tensor: small ones kept by batch scatter over the heap
         self._new_counts, self._histogram = counts, BinCounts()
@@ -42,15 +45,13 @@ class TensorObserver:
         if x.numel() == 0:
             return
         x = x.detach().float()
-        axis = self._axis % x.dim() if x.dim() else 0
-        rest = [d for d in range(x.dim()) if d != axis]
-        low, high = (x.amin(rest), x.amax(rest)) if rest else (x, x)
+        low, high = channel_range(x, self._axis)
         self._keep_range(low.min(), high.max())
         if self._channels is None:
-            self._channels = low.reshape(-1).clone(), high.reshape(-1).clone()
-        elif self._channels[0].shape == low.reshape(-1).shape:
-            torch.minimum(self._channels[0], low.reshape(-1), out=self._channels[0])
-            torch.maximum(self._channels[1], high.reshape(-1), out=self._channels[1])
+            self._channels = low.clone(), high.clone()
+        elif self._channels[0].shape == low.shape:
+            torch.minimum(self._channels[0], low, out=self._channels[0])
+            torch.maximum(self._channels[1], high, out=self._channels[1])
         self._count(x)
 
     def summary(self) -> TensorSummary:
@@ -84,11 +85,20 @@ class TensorObserver:
             self._fraction = min(1.0, VALUES_PER_BATCH / x.numel())
         values = in_memory_order(x).reshape(-1)
         if self._fraction < 1:
-            generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self._batches)
             amount = max(1, round(self._fraction * x.numel()))
-            at = torch.randint(x.numel(), (amount,), generator=generator)
-            values = values[at.to(x.device)]
+            values = values[self._places(x.numel(), amount, self._batches, x.device)]
         self._histogram.add((values.view(torch.int32) >> 16) & 0xFFFF)
+
+
+def subsampling(seed: int) -> Places:
+    """Where a batch is looked at: the same places in all tensors of one size, drawn once."""
+
+    @lru_cache(maxsize=8)
+    def places(values: int, amount: int, batch: int, device: torch.device) -> Tensor:
+        generator = torch.Generator().manual_seed(seed + 1_000_003 * batch)
+        return torch.randint(values, (amount,), generator=generator).to(device)
+
+    return places
 
 
 def calibrate(
@@ -102,10 +112,9 @@ def calibrate(
 
     Raises ModelError that names the first layer with a NaN or Inf in its input.
     """
-    counts = counting()
+    places, counts = subsampling(seed), counting()
     observers = {
-        name: _input_observers(kind, instrument.modules[name], seed + 7919 * i, counts)
-        for i, (name, kind) in enumerate(layers.items())
+        name: _input_observers(kind, instrument.modules[name], places, counts) for name, kind in layers.items()
     }
     overrides = {
         name: _watching(layers[name].inputs(instrument.modules[name]), found) for name, found in observers.items()
@@ -122,14 +131,13 @@ def calibrate(
                 raise ModelError(
                     f"{name}: its input holds NaN or Inf during calibration; check the data and the weights"
                 )
-        found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, seed, counts))
+        found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, places, counts))
     return Calibration(found)
 
 
-def _input_observers(kind: LayerKind, module: nn.Module, seed: int, counts: Counting) -> dict[str, TensorObserver]:
-    """The inputs of one layer share a seed: one tensor passed as two of them has one range."""
+def _input_observers(kind: LayerKind, module: nn.Module, places: Places, counts: Counting) -> dict[str, TensorObserver]:
     names = [name for name in kind.inputs(module) if name and name not in kind.weight_inputs(module)]
-    return {name: TensorObserver(kind.channel_axis(module), seed, counts) for name in names}
+    return {name: TensorObserver(kind.channel_axis(module), places, counts) for name in names}
 
 
 def _watching(
@@ -146,10 +154,10 @@ def _watching(
     return run
 
 
-def _weights(module: nn.Module, kind: LayerKind, seed: int, counts: Counting) -> dict[str, TensorSummary]:
+def _weights(module: nn.Module, kind: LayerKind, places: Places, counts: Counting) -> dict[str, TensorSummary]:
     found = {}
     for name, axis in kind.weights(module).items():
-        observer = TensorObserver(axis, seed, counts)
+        observer = TensorObserver(axis, places, counts)
         observer.update(effective_weight(module, name))
         found[name] = observer.summary()
     return found

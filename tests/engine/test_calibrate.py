@@ -6,8 +6,9 @@ import torch
 
 import qdash.calibrate
 from qdash.bin_counts import counting
-from qdash.calibrate import TensorObserver, calibrate
+from qdash.calibrate import TensorObserver, calibrate, subsampling
 from qdash.calibration import Calibration
+from qdash.channel_range import channel_range
 from qdash.demo.data import digits
 from qdash.demo.networks import build
 from qdash.instrument import Instrument
@@ -17,7 +18,7 @@ from qdash.sweep.layers import kinds_of
 
 
 def summary_of(parts, axis=1, seed=0):
-    observer = TensorObserver(axis, seed, counting())
+    observer = TensorObserver(axis, subsampling(seed), counting())
     for part in parts:
         observer.update(part)
     return observer.summary()
@@ -82,3 +83,20 @@ def test_a_subsampled_range_stays_close_to_the_full_one(observer, tolerance, sha
 
     sampled, full = upper_end(1 << 15), upper_end(1 << 40)
     assert abs(sampled / full - 1) <= tolerance
+
+
+@pytest.mark.parametrize(
+    "shape", [(40, 3, 5, 5), (2, 16, 8, 8), (7, 12, 9, 9), (4, 64, 3, 3), (5, 10), (40,), (3, 7, 24), ()]
+)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_channel_ranges_agree_with_numpy(shape, axis):
+    if shape and axis >= len(shape):
+        return
+    x = torch.randn(shape)
+    layouts = [x, x.transpose(0, -1)] if x.dim() > 1 else [x]
+    layouts += [x.to(memory_format=torch.channels_last), x[::2]] if x.dim() == 4 else []
+    for tensor in layouts:
+        rest = tuple(d for d in range(tensor.dim()) if d != axis % max(tensor.dim(), 1))
+        low, high = channel_range(tensor, axis)
+        assert np.array_equal(low, tensor.numpy().min(rest).reshape(-1))
+        assert np.array_equal(high, tensor.numpy().max(rest).reshape(-1))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 def rows(folder, method):
     values = {"model": f"{FILE}:model", "data": f"{FILE}:sentences", "metric": "mean_squared_error"}
-    result = sweep(folder, **values, method=method, samples=96, calibration_samples=96)
+    result = sweep(folder, **values, method=method, samples=96, calibration_samples=256)
     return {row["layer"]: row for row in result["layers"]}
 
 
