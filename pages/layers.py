@@ -3,6 +3,7 @@
 import streamlit as st
 
 from qdash.ui import progress, state
+from qdash.ui.agreement_view import going_on
 from qdash.ui.layer_view import show_layer
 from qdash.ui.layers_controls import controls
 from qdash.ui.layers_pictures import answer, show_pictures
@@ -11,14 +12,15 @@ from qdash.ui.needed import sweep_or_stop
 from qdash.ui.words import escaped, help_text
 
 st.title("Which layers hurt, and why?")
-run = sweep_or_stop().run
+opened = sweep_or_stop()
+moving = going_on(opened)
 
 
-@st.fragment(run_every=None if run.final else 2 * progress.POLL_S)
+@st.fragment(run_every=2 * progress.POLL_S if moving else None)
 def look(run_id: str) -> None:
-    """Redrawn while the run goes on, and at every choice and click."""
+    """Redrawn while the run, or a measurement of what it estimates, goes on, and at every choice and click."""
     sweep = state.load(run_id)
-    if sweep.run.final and not run.final:
+    if moving and not going_on(sweep):
         st.rerun()
     place = st.container()
     view = controls(sweep)
@@ -36,4 +38,4 @@ def look(run_id: str) -> None:
     show_table(view)
 
 
-look(run.id)
+look(opened.run.id)

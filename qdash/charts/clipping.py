@@ -13,14 +13,17 @@ from qdash.quant.statistics import Statistics
 from qdash.ranges import clipping_range
 from qdash.registry import family
 
-COLUMNS = ["observer", "own", "low", "high", "step", "zero_point", "clipped_share", "sqnr_db", "from_histogram"]
+COLUMNS = ["observer", "own", "low", "high", "step", "zero_point", "clipped_share", "saturated_share", "sqnr_db"]
+COLUMNS += ["from_histogram"]
+FARTHEST = np.array([-3e38, 3e38], np.float32)  # beyond every range
 
 
 def clipping_frame(tensor: TensorSummary, format: str, scheme: str, own: str) -> pd.DataFrame:
     """One row per observer, with COLUMNS; the tensor has one scale. Empty where the format takes no range.
 
     low, high: clipping range. step: the scale, the distance between two levels. clipped_share: of the values that lie
-    outside by more than half a step, which is more than rounding moves them. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²),
+    outside by more than half a step, which is more than rounding moves them. saturated_share: of the values on the
+    lowest or highest level, unless that is 0. sqnr_db: 10·log10(Σx²/Σ(x − x̃)²),
     expected from the histogram. own: the run's observer. from_histogram: whether the range itself is, too.
     """
     return pd.DataFrame(clipping_rows(tensor.statistics(), format, scheme, own), columns=COLUMNS)
@@ -49,6 +52,7 @@ def clipping_rows(statistics: Statistics, format: str, scheme: str, own: str = "
                 "step": float(scale[0]),
                 "zero_point": int(zero_point[0]),
                 "clipped_share": outside(statistics.cells, float(low[0] - scale[0] / 2), float(high[0] + scale[0] / 2)),
+                "saturated_share": _saturated_share(grid, statistics.cells, scale, zero_point, scheme),
                 "sqnr_db": _sqnr_db(grid, statistics, low, high, scheme),
                 "from_histogram": not exact,
             }
@@ -66,6 +70,14 @@ def outside(cells: Cells, low: float, high: float) -> float:
     point = (cells.low >= low) & (cells.low <= high)
     share = np.where(width > 0, np.clip(inside, 0, None) / np.where(width > 0, width, 1), point)
     return max(0.0, 1.0 - float((share * cells.mass).sum()) / total)
+
+
+def _saturated_share(grid: Any, cells: Cells, scale: np.ndarray, zero_point: np.ndarray, scheme: str) -> float:
+    """A cell, at most 1/128 of its value wide, counts as its middle does."""
+    ends = grid.fake_quantize(FARTHEST, scale, zero_point, scheme)
+    levels = grid.fake_quantize(((cells.low + cells.high) / 2).astype(np.float32), scale, zero_point, scheme)
+    total = float(cells.mass.sum())
+    return float(cells.mass[np.isin(levels, ends[ends != 0])].sum()) / total if total else 0.0
 
 
 def _sqnr_db(grid: Any, statistics: Statistics, low: np.ndarray, high: np.ndarray, scheme: str) -> float:

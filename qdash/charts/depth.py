@@ -48,7 +48,7 @@ def depth_figure(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figu
     every = max(1, math.ceil(len(frame) / LABELS))
     figure.update_xaxes(title="layer, in network order", showgrid=False, tickangle=-60)
     figure.update_xaxes(tickvals=frame["order"][::every], ticktext=frame["name"][::every])
-    figure.update_yaxes(title="SQNR at the layer's output, dB", rangemode="tozero")
+    figure.update_yaxes(title="SQNR at the layer's output, dB", range=_range(frame))
     drop = steepest_drop(frame)
     if drop is not None:
         row = frame.iloc[drop]
@@ -80,6 +80,14 @@ def steepest_drop(frame: pd.DataFrame) -> int | None:
     if not len(drops) or drops.max() <= 0:
         return None
     return int(drops.argmax()) + 1
+
+
+def _range(frame: pd.DataFrame) -> list[float]:
+    """All values, with room below for the note at the steepest drop."""
+    values = frame[["local", "cumulative"]].to_numpy(float)
+    values = values[np.isfinite(values)]
+    span = max(float(np.ptp(values)), 1.0)
+    return [float(values.min()) - 0.25 * span, float(values.max()) + 0.08 * span]
 
 
 def _values(row: Mapping[str, Any]) -> tuple[float, float]:

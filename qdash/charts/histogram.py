@@ -137,7 +137,8 @@ def _range_hover(row: dict[str, float]) -> str:
     source = "from histogram" if row["from_histogram"] else "exact range"
     return (
         f"<b>{row['observer']}</b>, {source}<br>{row['low']:.4g} to {row['high']:.4g}<br>step {row['step']:.4g}, "
-        f"zero point {row['zero_point']}<br>{share(row['clipped_share'])} of the values clipped<br>"
+        f"zero point {row['zero_point']}<br>{share(row['clipped_share'])} of the values clipped, "
+        f"{share(row['saturated_share'])} saturated<br>"
         f"SQNR {decibels(row['sqnr_db'])}, from histogram"
     )
 

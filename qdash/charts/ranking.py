@@ -75,7 +75,8 @@ def ranking_figure(
         _add_dots(figure, part, str(name), marks[str(name)], edge)
     _add_special(figure, shown, edge)
     theme.laid_out(figure, title, 100 + theme.ROW_PX * max(len(shown), 3), showlegend=len(marks) > 1)
-    figure.update_xaxes(theme.log_axis([edge, shown["value"].max()]) if log else {}, title=quantity.axis)
+    axis = f"{quantity.axis} (estimated)" if frame["estimated"].any() else quantity.axis
+    figure.update_xaxes(theme.log_axis([edge, shown["value"].max()]) if log else {}, title=axis)
     figure.update_yaxes(
         tickvals=shown.index,
         ticktext=[_label(name, layer == selected) for name, layer in zip(shown["name"], shown["layer"], strict=True)],

@@ -16,7 +16,7 @@ from qdash.spec import Setting
 
 LABELLED = 5
 SVG_POINTS = 1000
-LABEL_ROOM = (0.45, 0.06)  # of the picture
+LABEL_ROOM = (0.45, 0.09)  # of the picture
 SIZES = {"params": "Parameters", "saved_mb": "Saved by quantizing, MB"}
 
 

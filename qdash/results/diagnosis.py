@@ -145,7 +145,8 @@ def _better_setting(row: Row, others: Sequence[Row]) -> str:
         return ""
     label = Setting.model_validate({k: v for k, v in best["settings"].items() if k != "key"}).label
     what = "the model's output" if key == "model_output_sqnr_db" else "its own output"
-    return f"With {label} this run measured {decibels(best[key])} at {what} instead of {decibels(row[key])}."
+    found = "estimates" if row.get("estimated") and key == "model_output_sqnr_db" else "measured"
+    return f"With {label} this run {found} {decibels(best[key])} at {what} instead of {decibels(row[key])}."
 
 
 def wide_channels(tensor: TensorSummary) -> tuple[int, int, float]:

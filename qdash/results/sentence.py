@@ -67,9 +67,9 @@ def measuring_sentence(result: Json, going_on: bool) -> str:
     worst = measured[0]
     value = nats(worst[key]) if key == "model_output_kl" else decibels(worst[key])
     what = {"model_output_kl": "KL", "model_output_sqnr_db": "model-output SQNR"}.get(key, "SQNR of its own output")
-    found = (
-        f"{shortened(worst['layer'], 40)} is the most sensitive layer, {what} {value} on {_samples(worst['samples'])}"
-    )
+    how = "estimated from" if worst.get("estimated") else "on"
+    samples = f"{how} {_samples(worst['samples'])}"
+    found = f"{shortened(worst['layer'], 40)} is the most sensitive layer, {what} {value} {samples}"
     return f"Still measuring: so far {found}" if going_on else f"Which set is enough is not measured yet: {found}"
 
 

@@ -19,8 +19,8 @@ def decibels(value: float | None) -> str:
 
 def nats(value: float | None) -> str:
     """
-    >>> nats(0.01234), nats(0.0)
-    ('0.0123 nats', '0 nats')
+    >>> nats(0.01234), nats(0.0), nats(1.484e-5)
+    ('0.0123 nats', '0 nats', '1.48e−5 nats')
     """
     return _with_unit(value, "{:.3g}", " nats")
 
@@ -160,7 +160,7 @@ def _with_unit(value: float | None, digits: str, unit: str) -> str:
     if value is None or math.isnan(value):
         return NOTHING
     text = ("-∞" if value < 0 else "∞") if math.isinf(value) else digits.format(value)
-    return text.replace("-", MINUS) + unit
+    return text.replace("e-0", "e-").replace("-", MINUS) + unit
 
 
 def _two(whole: int, unit: str, rest: int, small: str) -> str:

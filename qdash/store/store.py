@@ -85,9 +85,10 @@ class Store:
         limit: int | None = 100,
         *,
         identity: str | None = None,
+        model: str | None = None,
     ) -> list[Run]:
         """Newest first; an argument that is None doesn't filter."""
-        filters = {"kind": kind, "parent": parent, "status": status, "identity": identity}
+        filters = {"kind": kind, "parent": parent, "status": status, "identity": identity, "model": model}
         with self._engine.connect() as connection:
             return runs.listed(connection, filters, limit)
 

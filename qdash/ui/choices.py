@@ -10,6 +10,7 @@ from qdash.ui.describe import words
 from qdash.ui.words import help_text
 
 TRUE = ("true", "1", "yes", "on")
+OPTION_WIDTH = 190  # pixels; four fit beside each other on a laptop
 HINT = 220  # characters about one member
 
 
@@ -48,11 +49,14 @@ def with_options(field: str, family_name: str, name: str, start: str) -> str:
     """The member's text with the options that differ from their defaults, such as `percentile:percentile=99.9`."""
     member = next(m for m in family(family_name).describe()["members"] if m["name"] == name)
     given = dict(pair.partition("=")[::2] for pair in start.split(":")[1:]) if start.partition(":")[0] == name else {}
+    if not member["options"]:
+        return name
     parts = [name]
-    for option in member["options"]:
-        value = _option(f"new_{field}_{name}_{option['name']}", name, option, given.get(option["name"]))
-        if value != option["default"]:
-            parts.append(f"{option['name']}={value}")
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"new_{field}_{name}_options"):
+        for option in member["options"]:
+            value = _option(f"new_{field}_{name}_{option['name']}", name, option, given.get(option["name"]))
+            if value != option["default"]:
+                parts.append(f"{option['name']}={value}")
     return ":".join(parts)
 
 
@@ -153,10 +157,13 @@ def _option(key: str, member: str, option: dict[str, Any], given: str | None) ->
     if isinstance(default, bool):
         return st.toggle(label, value=default if given is None else given.lower() in TRUE, help=option["help"], key=key)
     value = default if given is None else type(default)(given)
+    shown: dict[str, Any] = {"help": option["help"], "key": key, "width": OPTION_WIDTH}
     if isinstance(default, float):
-        return st.number_input(label, value=value, step=0.01, format="%g", help=option["help"], key=key)
+        step = min(0.01, abs(default) / 10) or 0.01
+        return st.number_input(label, value=value, step=step, format="%g", **shown)
     if isinstance(default, int):
-        return st.number_input(label, value=value, step=1, help=option["help"], key=key)
+        return st.number_input(label, value=value, step=1, **shown)
     if option["choices"]:
-        return st.selectbox(label, option["choices"], index=option["choices"].index(value), key=key)
-    return st.text_input(label, value=value or "", help=option["help"], key=key)
+        choices = option["choices"]
+        return st.selectbox(label, choices, index=choices.index(value), format_func=words, **shown)
+    return st.text_input(label, value=value or "", **shown)

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from qdash.charts.layer_types import layer_types
+from qdash.charts.quantities import Quantity
 from qdash.history import Sweep
 from qdash.results.added_up import added_up
 from qdash.results.plain import plain
@@ -117,7 +118,7 @@ def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str
         column_config={
             "keep": st.column_config.CheckboxColumn("FP32", help=help_text("keep_fp32"), width="small"),
             "layer": st.column_config.TextColumn("Layer"),
-            "value": st.column_config.NumberColumn(by.axis, format="%.3g", help=help_text(by.key)),
+            "value": st.column_config.NumberColumn(_titled(by, rows), format="%.3g", help=help_text(by.key)),
             "cost_mb": st.column_config.NumberColumn("FP32 costs, MB", format="%.3g", help=help_text("size_mb")),
             "recommended": st.column_config.CheckboxColumn("Recommended", width="small"),
             "type": st.column_config.TextColumn("Type"),
@@ -128,6 +129,11 @@ def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str
         key=key,
         on_change=lambda: _keep_pins(state.store(), sweep.run.id, key, names, yours),
     )
+
+
+def _titled(by: Quantity, rows: list[Json]) -> str:
+    estimated = any(row.get("estimated") for row in rows)
+    return by.axis.replace("Model-output", "Estimated") if estimated else by.axis
 
 
 def _keep_pins(store: Store, run_id: str, key: str, names: Sequence[str], kept: Collection[str]) -> None:

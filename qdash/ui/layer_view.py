@@ -1,26 +1,22 @@
 """One layer on the page: what it is, which part of it does the damage, and what its values look like."""
 
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from qdash import home
-from qdash.calibration import Calibration, LayerSummary, TensorSummary
+from qdash.calibration import LayerSummary
 from qdash.charts.attribution import attribution_figure, attribution_frame
-from qdash.charts.channels import channels_figure, channels_frame
-from qdash.charts.clipping import clipping_frame
-from qdash.charts.histogram import histogram_figure, histogram_frame
+from qdash.charts.before_after import before_key, change_text
 from qdash.charts.layer_types import layer_type
 from qdash.history import Sweep
-from qdash.registry import family
 from qdash.results.diagnosis import diagnosis, weights_share
 from qdash.results.size import size_mb
-from qdash.results.text import decibels, interval, large, megabytes, nats, plural, points
+from qdash.results.text import decibels, interval, large, megabytes, plural
 from qdash.spec import Setting
 from qdash.ui import state
 from qdash.ui.chart import show_chart
+from qdash.ui.layers_controls import run_quantity
+from qdash.ui.tensor_view import calibration_of, inputs_of, show_tensor
 from qdash.ui.words import escaped, help_text
 
 NO_FILE = (
@@ -33,9 +29,7 @@ def show_layer(sweep: Sweep, rows: list[dict[str, Any]], layer: str) -> None:
     """The panel of one layer. rows: of the selected setting."""
     setting = state.selected_setting(sweep)
     row = next(row for row in rows if row["layer"] == layer)
-    others = [
-        r for r in state.result(sweep.run.id)["layers"] if r["layer"] == layer and r["settings"] != row["settings"]
-    ]
+    others = _under_other_settings(sweep, row)
     summary = calibration_of(sweep, layer)
     _choose(rows, layer)
     st.markdown(escaped(" ".join(diagnosis(row, others, summary, setting))))
@@ -44,30 +38,9 @@ def show_layer(sweep: Sweep, rows: list[dict[str, Any]], layer: str) -> None:
     if part == "Noise":
         show_chart(attribution_figure(attribution_frame(row), weights_share(row)), "layer_attribution")
     elif summary is not None:
-        _show_tensor(sweep, setting, layer, part, summary)
+        show_tensor(sweep, setting, layer, part, summary)
     if summary is None:
         st.info(NO_FILE.format(sweep.facts.get("calibration_file", "none")), icon=":material/folder_off:")
-
-
-def calibration_of(sweep: Sweep, layer: str) -> LayerSummary | None:
-    """What calibration found out about a layer; None where its file is gone or can't be read."""
-    path = home.artifacts() / str(sweep.facts.get("calibration_file"))
-    try:
-        return calibration_at(str(path)).layers.get(layer)
-    except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
-        return None
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def calibration_at(path: str) -> Calibration:
-    """Read once. Raises OSError, ValueError or KeyError where that can't be done."""
-    return Calibration.load(Path(path))
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _ranges(path: str, layer: str, part: str, format: str, scheme: str, own: str) -> pd.DataFrame:
-    summary = calibration_at(path).layers[layer]
-    return clipping_frame(_tensor(summary, part), format, scheme, own)
 
 
 def _choose(rows: list[dict[str, Any]], layer: str) -> None:
@@ -91,19 +64,29 @@ def _show_facts(sweep: Sweep, setting: Setting, layer: str, row: dict[str, Any])
         f"{large(facts['macs'], 'MACs')} per sample{calls} · FP32 costs {_size(saved)} more"
         + (f"  \n{escaped(facts['note'])}" if facts["note"] else "")
     )
-    unit = sweep.facts["metric"]["difference_unit"]
-    change = ""
-    if row["metric_delta"] is not None:
-        ends = interval(row["metric_delta_low"], row["metric_delta_high"], lambda value: points(value, unit))
-        name = sweep.facts["metric"]["name"].replace("_", " ")
-        change = f", {name} change **{points(row['metric_delta'], unit)}** (95 % interval {ends})"
+    terms = ["model_output_kl", "sqnr_db", "metric_delta"]
+    if row.get("ptq_model_output_sqnr_db") is not None:
+        terms.append("before_training")
     st.markdown(
-        f"Model output: KL **{nats(row['model_output_kl'])}**, SQNR **{decibels(row['model_output_sqnr_db'])}**"
-        f"{change}  \n"
+        f"Model output{_model_output(sweep, row)}  \n"
         f"Own output **{decibels(row['layer_output_sqnr_db'])}**, weights **{decibels(row['weight_sqnr_db'])}**, "
         f"input **{decibels(row['input_sqnr_db'])}**; {plural(row['samples'], 'sample')}",
-        help="\n\n".join(help_text(term) for term in ("model_output_kl", "sqnr_db", "metric_delta")),
+        help="\n\n".join(map(help_text, terms)),
     )
+
+
+def _model_output(sweep: Sweep, row: dict[str, Any]) -> str:
+    """KL, SQNR and the metric; of a fine-tuned layer from before to after."""
+    metric = sweep.facts["metric"]
+    by = {key: run_quantity(sweep, key) for key in ("model_output_kl", "model_output_sqnr_db", "metric_delta")}
+    kl, sqnr, delta = (change_text(row.get(before_key(one)), row[key], one) for key, one in by.items())
+    said = f"KL **{kl}**, SQNR **{sqnr}**"
+    if row["metric_delta"] is not None:
+        ends = interval(row["metric_delta_low"], row["metric_delta_high"], by["metric_delta"].written)
+        said += f", {metric['name'].replace('_', ' ')} change **{delta}** (95 % interval {ends})"
+    trained = row.get("ptq_model_output_sqnr_db") is not None
+    estimated = " (estimated)" if row.get("estimated") else ""
+    return f", quantized only → fine-tuned: {said}" if trained else f"{estimated}: {said}"
 
 
 def _size(mb: float) -> str:
@@ -122,7 +105,7 @@ def _under_other_settings(sweep: Sweep, row: dict[str, Any]) -> list[dict[str, A
 
 
 def _choose_part(summary: LayerSummary | None) -> str:
-    parts = ["Noise"] if summary is None else ["Noise", *summary.weights, *_inputs(summary)]
+    parts = ["Noise"] if summary is None else ["Noise", *summary.weights, *inputs_of(summary)]
     chosen = st.segmented_control(
         "Look at",
         parts,
@@ -133,69 +116,3 @@ def _choose_part(summary: LayerSummary | None) -> str:
         label_visibility="collapsed",
     )
     return chosen or parts[0]
-
-
-def _tensor(summary: LayerSummary, part: str) -> TensorSummary:
-    return _inputs(summary).get(part) or summary.weights[part]
-
-
-def _inputs(summary: LayerSummary) -> dict[str, TensorSummary]:
-    """The inputs that were seen; several ones with their argument's name."""
-    seen = {name: tensor for name, tensor in summary.inputs.items() if len(tensor.batch_minimum)}
-    return {"input" if len(seen) == 1 else f"input {name}": tensor for name, tensor in seen.items()}
-
-
-def _show_tensor(sweep: Sweep, setting: Setting, layer: str, part: str, summary: LayerSummary) -> None:
-    tensor, what = _tensor(summary, part), "inputs" if part in _inputs(summary) else "weights"
-    format, scheme = (
-        (setting.activation_format, setting.activation_scheme)
-        if what == "inputs"
-        else (setting.weight_format, setting.weight_scheme)
-    )
-    path = str(home.artifacts() / sweep.facts["calibration_file"])
-    ranges = _ranges(path, layer, part, format, scheme, setting.observer)
-    show_chart(histogram_figure(histogram_frame(tensor), ranges, what), f"layer_histogram_{what}")
-    st.caption(_reading(setting, what, format))
-    show_chart(channels_figure(channels_frame(tensor), what), f"layer_channels_{what}")
-    if len(ranges):
-        with st.expander("The ranges as numbers", key=f"layer_numbers_{what}"):
-            st.dataframe(_table(ranges), hide_index=True, key=f"layer_ranges_{what}", column_config=TABLE)
-
-
-TABLE = {
-    "observer": st.column_config.TextColumn("Observer", pinned=True),
-    "own": st.column_config.CheckboxColumn("This run"),
-    "low": st.column_config.NumberColumn("Low", format="%.4g"),
-    "high": st.column_config.NumberColumn("High", format="%.4g"),
-    "step": st.column_config.NumberColumn("Step", format="%.4g", help="The scale: the distance between two levels."),
-    "zero_point": st.column_config.NumberColumn("Zero point"),
-    "clipped": st.column_config.NumberColumn(
-        "Clipped, %", format="%.3g", help="Values beyond the range by more than half a step; from histogram."
-    ),
-    "sqnr_db": st.column_config.NumberColumn("SQNR, dB", format="%.1f", help="Expected, from histogram."),
-    "source": st.column_config.TextColumn("Range"),
-}
-
-
-def _table(ranges: pd.DataFrame) -> pd.DataFrame:
-    shown = ranges.assign(
-        clipped=ranges["clipped_share"] * 100,
-        source=ranges["from_histogram"].map({True: "from histogram", False: "exact"}),
-    )
-    return shown[list(TABLE)]
-
-
-def _reading(setting: Setting, what: str, format: str) -> str:
-    """How to read the picture under this setting."""
-    seen = "From histogram: a seeded subsample of the calibration values; minimum and maximum are exact."
-    if what == "weights":
-        if setting.weight_granularity == "per_tensor":
-            return f"{seen} The dashed lines are the range of this run."
-        kind = setting.weight_granularity.partition(":")[0].removeprefix("per_")
-        return f"{seen} This run has one range per {kind}; shown is what one {format} scale for all would keep."
-    mode = family("modes").create(setting.mode)
-    if not mode.quantizes_inputs:
-        return f"{seen} This run leaves inputs in FP32; the ranges are what {format} would keep."
-    if mode.live_ranges:
-        return f"{seen} In dynamic mode the range follows every input; the ranges are what static mode would keep."
-    return f"{seen} The dashed lines are the range of this run."

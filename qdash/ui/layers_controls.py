@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from qdash.agreement import estimates
 from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
 from qdash.charts.ranking import ranking_frame
 from qdash.history import Sweep
+from qdash.registry import family
 from qdash.results.ranking import RANKINGS, default_ranking, ranked
 from qdash.spec import matches
 from qdash.ui import state
@@ -39,6 +41,16 @@ class View:
     def remaining(self) -> bool:
         """Whether the model's output is measured with only one layer in FP32."""
         return self.sweep.spec.method == "leave_one_out"
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the method estimates what others measure."""
+        return estimates(self.sweep.spec)
+
+    @property
+    def trained(self) -> bool:
+        """Whether every layer was fine-tuned, so that there is a before and an after."""
+        return bool(family("modes").create(self.sweep.spec.mode).trains)
 
     def frame(self) -> pd.DataFrame:
         """The ranking frame."""

@@ -1,8 +1,12 @@
 """The pictures of the layers page, of which only the one looked at is made."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from qdash.charts import heatmap
+from qdash.charts.agreement import frame_agreement
+from qdash.charts.before_after import BEFORE_KEYS, before_after_figure, before_after_frame, before_key
 from qdash.charts.depth import depth_figure, depth_frame
 from qdash.charts.names import short_names
 from qdash.charts.quantities import QUANTITIES
@@ -11,8 +15,10 @@ from qdash.charts.ranking_overview import overview_figure
 from qdash.charts.ranking_title import ranking_title
 from qdash.charts.size_sensitivity import SIZES, size_figure, size_frame
 from qdash.results.diagnosis import concentration
+from qdash.results.ranking import default_ranking
 from qdash.results.text import plural
 from qdash.ui import state
+from qdash.ui.agreement_view import estimated_and_measured, show_agreement
 from qdash.ui.chart import show_chart
 from qdash.ui.layers_controls import View, run_quantity
 from qdash.ui.observers_view import show_observers
@@ -27,10 +33,10 @@ def answer(view: View) -> str:
     rows = state.rows(view.sweep)
     found = concentration(rows)
     samples = plural(max((row["samples"] for row in rows), default=0), "sample")
+    estimated = f", {_trust(view)}" if view.estimated else ""
     if found is None:
-        return f"{ranking_title(view.frame(), view.by, _whole(view))}."
+        return f"{ranking_title(view.frame(), view.by, _whole(view))}{estimated and f' ({estimated[2:]})'}."
     worst, measured = found
-    estimated = ", estimated from gradients" if any(row.get("estimated") for row in rows) else ""
     names = ", ".join(short_names(worst, WIDTH)[:NAMED]) + (" and others" if len(worst) > NAMED else "")
     does = "does" if len(worst) == 1 else "do"
     return f"{len(worst)} of {plural(measured, 'layer')} {does} 80 % of the damage: {names} ({samples}{estimated})."
@@ -38,11 +44,29 @@ def answer(view: View) -> str:
 
 def show_pictures(view: View) -> None:
     """Tabs; a hidden one is not computed."""
-    tabs = st.tabs(list(VIEWS), on_change="rerun", key="view", bind="query-params")
-    for tab, show in zip(tabs, (_ranking, _heatmap, show_observers, _size, _depth), strict=True):
+    pictures = _pictures(view)
+    tabs = st.tabs(list(pictures), on_change="rerun", key="view", bind="query-params")
+    for tab, show in zip(tabs, pictures.values(), strict=True):
         if tab.open:
             with tab:
                 show(view)
+
+
+def _pictures(view: View) -> dict[str, Callable[[View], None]]:
+    """By the name of their tab: those of every run, and those that only this kind of run has."""
+    shown: dict[str, Callable[[View], None]] = dict(
+        zip(VIEWS, (_ranking, _heatmap, show_observers, _size, _depth), strict=True)
+    )
+    if view.estimated:
+        shown["Agreement"] = show_agreement
+    if view.trained:
+        shown["Before and after"] = _before_after
+    return shown
+
+
+def _trust(view: View) -> str:
+    found = frame_agreement(estimated_and_measured(view.sweep)).short
+    return f"estimated from gradients{found and f'; {found}'}"
 
 
 def _ranking(view: View) -> None:
@@ -50,7 +74,9 @@ def _ranking(view: View) -> None:
     show_chart(ranking_figure(frame, view.by, selected=selected, whole=_whole(view)), "layers_ranking", select=True)
     if not frame["shown"].all():
         show_chart(overview_figure(frame, view.by, selected=selected), "layers_overview", select=True)
-    how = "Estimated from gradients, not measured" if frame["estimated"].any() else "Measured on the samples so far"
+    how = "Measured on the samples so far"
+    if frame["estimated"].any():
+        how = "Estimated from gradients, not measured (the tab Agreement measures)"
     st.caption(f"{how}; bars are 95 % intervals. Click a mark to see its layer.", help=help_text("interval"))
 
 
@@ -107,6 +133,17 @@ def _depth(view: View) -> None:
     st.caption(
         "Grey: the layer's own error with FP32 input. Blue: the error that has piled up with every layer quantized.",
         help=help_text("cumulative_sqnr_db"),
+    )
+
+
+def _before_after(view: View) -> None:
+    by = view.by
+    if before_key(by) not in BEFORE_KEYS:
+        by = run_quantity(view.sweep, default_ranking(state.rows(view.sweep)))
+    frame = before_after_frame(view.rows, by, top=view.top, by_network=view.by_network)
+    show_chart(before_after_figure(frame, by, selected=view.shown), "layers_before_after", select=True)
+    st.caption(
+        "Every layer is quantized and fine-tuned alone, the others staying in FP32.", help=help_text("before_training")
     )
 
 

@@ -12,10 +12,13 @@ from qdash.ui.words import help_text
 
 NUMBERS = {
     "model_output_kl": ("Model-output KL, nats", "%.3g"),
+    "ptq_model_output_kl": ("KL before the fine-tune, nats", "%.3g"),
     "model_output_sqnr_db": ("Model-output SQNR, dB", "%.1f"),
+    "ptq_model_output_sqnr_db": ("SQNR before the fine-tune, dB", "%.1f"),
     "metric_delta": ("Metric change", "%+.2f"),
     "metric_delta_low": ("from", "%+.2f"),
     "metric_delta_high": ("to", "%+.2f"),
+    "ptq_metric_delta": ("Metric change before the fine-tune", "%+.2f"),
     "samples_to_decide": ("Samples to decide", "localized"),
     "loss_change": ("Loss change, nats", "%+.2g"),
     "flipped": ("Flipped", "percent"),
@@ -38,7 +41,7 @@ def show_table(view: View) -> None:
     frame = table_frame(rows, layer_types(view.sweep.facts))
     st.dataframe(
         frame,
-        column_config=_columns(view.sweep.facts["metric"]),
+        column_config=_columns(view.sweep.facts["metric"], view.estimated),
         hide_index=True,
         height=min(420, 40 + 35 * max(1, len(frame))),
         on_select=lambda: _picked(frame),
@@ -82,7 +85,7 @@ def _picked(frame: pd.DataFrame) -> None:
         state.select_layer(str(frame["layer"].iloc[selected[0]]))
 
 
-def _columns(metric: dict[str, Any]) -> dict[str, Any]:
+def _columns(metric: dict[str, Any], estimated: bool) -> dict[str, Any]:
     unit = metric["difference_unit"]
     config: dict[str, Any] = {
         "layer": st.column_config.TextColumn("Layer", pinned=True),
@@ -91,8 +94,10 @@ def _columns(metric: dict[str, Any]) -> dict[str, Any]:
         "decision": st.column_config.TextColumn("Decision", help=help_text("until_decided")),
     }
     for key, (label, format) in NUMBERS.items():
-        if key == "metric_delta":
-            label = f"{metric['name'].replace('_', ' ').capitalize()} change" + (f", {unit}" if unit else "")
-        term = "interval" if key.endswith(("_low", "_high")) else key
+        if key.endswith("metric_delta"):
+            label = label.replace("Metric", metric["name"].replace("_", " ").capitalize()) + (unit and f", {unit}")
+        if estimated:
+            label = label.replace("Model-output", "Estimated")
+        term = "interval" if key.endswith(("_low", "_high")) else "before_training" if key.startswith("ptq_") else key
         config[key] = st.column_config.NumberColumn(label, format=format, help=help_text(term))
     return config

@@ -9,8 +9,9 @@ from qdash.charts.observers_table import RANGE, observers_frame, observers_title
 from qdash.registry import family
 from qdash.ui import state
 from qdash.ui.chart import show_chart
-from qdash.ui.layer_view import NO_FILE, calibration_at
+from qdash.ui.layer_view import NO_FILE
 from qdash.ui.layers_controls import View
+from qdash.ui.tensor_view import calibration_at
 from qdash.ui.words import help_text
 
 INPUTS, WEIGHTS = "Inputs", "Weights"

@@ -133,7 +133,7 @@ def _form(sweep: Sweep, keep: Sequence[str]) -> None:
             "Learning rate",
             min_value=0.0001,
             value=0.01,
-            step=0.01,
+            step=0.001,
             format="%g",
             help=fields["learning_rate"].description,
             width=140,

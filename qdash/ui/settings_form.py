@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from qdash.modes.base import Mode
 from qdash.registry import family
 from qdash.spec import Source, SweepSpec
 from qdash.ui.choices import any_of, many_of, number, one_of, optional_number, optional_text, with_options
@@ -22,13 +23,13 @@ def settings_form(start: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `SweepSpec` by name, those of its source aside. `start`: what the fields show first."""
     values = _main(start)
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
-        values |= _more(start, family("modes").create(values["mode"]).quantizes_inputs)
+        values |= _more(start, _kind(values["mode"]).quantizes_inputs)
     return values
 
 
 def _main(start: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {"mode": _mode(start["mode"])}
-    mode = family("modes").create(values["mode"])
+    mode = _kind(values["mode"])
     quantizes_inputs = mode.quantizes_inputs
     if mode.trains:
         values["training_data"] = optional_text(
@@ -46,6 +47,12 @@ def _main(start: Mapping[str, Any]) -> dict[str, Any]:
             values["activation_formats"] = formats
         values["observers"] = many_of("observers", "observers", "Observers", start["observers"])
     return values
+
+
+def _kind(mode: str) -> Mode:
+    """Without its options, which may be wrong while they are typed; the whole form says so."""
+    found: Mode = family("modes").create(mode.partition(":")[0])
+    return found
 
 
 def _more(start: Mapping[str, Any], quantizes_inputs: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from qdash.registry import family
-from qdash.spec import Source
+from qdash.spec import Source, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.ui.choices import one_of, optional_text
@@ -32,11 +32,11 @@ def source_form(start: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def known_facts(store: Store, source: Source) -> Run | None:
-    """The newest run that tells about this very model and data, a first look before a sweep."""
+    """The newest run that tells about this very model and data, a first look before a sweep of all its layers."""
     wanted = _subject(source)
     for kind in ("probe", "sweep"):
         for run in store.runs(kind=kind, limit=200):
-            if run.facts is not None and run.model == source.model and _subject_of(run) == wanted:
+            if run.facts is not None and run.model == source.model and _subject_of(run) == wanted and _whole(run):
                 return run
     return None
 
@@ -63,6 +63,10 @@ def _source(name: str, field: str, label: str, start: str) -> str:
     )
     st.caption("Or type your own, like " + ", ".join(f"`{example}`" for example in others))
     return chosen or start
+
+
+def _whole(run: Run) -> bool:
+    return run.kind != "sweep" or SweepSpec.model_validate_json(run.spec).layers == "*"
 
 
 def _subject(source: Source) -> tuple[object, ...]:

@@ -1,13 +1,15 @@
 """Starting, stopping and resuming runs from the pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from qdash import home
+from qdash.agreement import create_measuring_run
 from qdash.errors import QdashError
+from qdash.history import Sweep
 from qdash.jobs import client
-from qdash.spec import Source, SweepSpec
+from qdash.spec import Setting, Source, SweepSpec
 from qdash.store.store import Store
 
 FOLLOW_UP = '{"kind": "measure"}'
@@ -29,6 +31,13 @@ def start_measuring(store: Store, sweep_run_id: str) -> str:
     from qdash.answers import create_measure_run
 
     run_id = create_measure_run(store, sweep_run_id)
+    client.enqueue(home.store_url(), run_id)
+    return run_id
+
+
+def start_measuring_layers(store: Store, sweep: Sweep, setting: Setting, layers: Sequence[str]) -> str:
+    """Queues the exact measurement of some layers of an estimate; returns its id."""
+    run_id = create_measuring_run(store, sweep, setting, layers)
     client.enqueue(home.store_url(), run_id)
     return run_id
 

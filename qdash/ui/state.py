@@ -80,6 +80,14 @@ def rows(sweep: Sweep) -> list[dict[str, Any]]:
     return found
 
 
+def rows_of(run: Run, setting: Setting) -> list[dict[str, Any]]:
+    """The rows of any sweep under one of its settings, shared and read-only; empty before it has found anything."""
+    if run.facts is None:
+        return []
+    found: list[dict[str, Any]] = _answer(home.store_url(), run.id, run.revision, setting.model_dump_json())["layers"]
+    return found
+
+
 def points(run_id: str, setting: Setting) -> list[dict[str, Any]]:
     """The measured curve of a sweep under a setting, shared and read-only; empty while nothing is measured."""
     revisions = tuple((run.id, run.revision) for run in store().runs(kind="measure", parent=run_id, limit=None))
@@ -167,7 +175,9 @@ def _looked_at_before() -> Run | None:
 
 
 def _latest() -> Run | None:
-    return next(iter(store().runs(kind="sweep", limit=1)), None)
+    """The newest sweep that isn't a part of another one."""
+    sweeps = store().runs(kind="sweep", limit=20)
+    return next((run for run in sweeps if run.parent is None), next(iter(sweeps), None))
 
 
 @st.cache_resource(show_spinner=False)
@@ -185,7 +195,7 @@ def _result(url: str, run_id: str, revision: int) -> dict[str, Any]:
     return _sweep(url, run_id, revision).result()
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
+@st.cache_resource(show_spinner=False, max_entries=32)
 def _answer(url: str, run_id: str, revision: int, setting: str) -> dict[str, Any]:
     sweep = _sweep(url, run_id, revision)
     return setting_result(sweep.spec, Setting.model_validate_json(setting), sweep.facts, sweep.tallies)

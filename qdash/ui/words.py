@@ -44,8 +44,18 @@ GLOSSARY = {
     "itself costs comes on top.",
     "baseline": "The FP32 model on the same samples, BatchNorm folded into the layer before it.",
     "all_quantized": "Every layer quantized at once.",
+    "scale": "Scale $S$: the distance between two levels; $\\tilde x = (Q(x) - Z) \\cdot S$.",
+    "zero_point": "Zero point $Z$: the level that stands for exactly 0.",
+    "clipped": "Clipped: the share of values beyond the range by more than half a step; from histogram.",
+    "saturated": "Saturated: the share of values that come out on the lowest or highest level, clipped ones included, "
+    "unless that level is 0; from histogram.",
+    "kurtosis": r"Kurtosis $E(x-\mu)^4 / \sigma^4$, plain: 3 for a normal distribution, 1.8 for an even one. Much more "
+    "means a few values far out, for which all others share few levels; from histogram.",
+    "dead_channels": "Dead channels hold only zeros; exact.",
     "exact": "Exact: computed from all samples measured so far.",
     "estimated": "Estimated: extrapolated, not measured.",
+    "agreement": r"Spearman's $\rho$: the correlation of the two orders of the layers; 1 is the same order, 0 none. "
+    "The difference in dB is between estimated and measured model-output SQNR, layer by layer.",
     "from_histogram": "From histogram: computed from the calibration histogram, not from the values themselves.",
     "measured": "Measured: the model was run on the evaluation samples.",
     "model": "demo:NAME ships with qdash. For your own: python:FILE.py:CALLABLE, a function that returns the "
@@ -58,6 +68,7 @@ GLOSSARY = {
     "quarter of the data, at most 1,024 samples, seeded and stratified, is set aside.",
     "qat": "Quantization-aware training: forward with quantized weights and inputs, backward as if rounding were the "
     "identity (straight-through estimator); clipped values get no gradient. Layers in FP32 stay as they are.",
+    "before_training": "Before the fine-tune: the same layer quantized alone, not trained, on the same samples (PTQ).",
     "training_data": "Samples to fine-tune on, never those that are evaluated. Empty: the training split of the data "
     "where it has one, else the calibration samples.",
     "mode": "When weights and inputs are quantized, and where an input's range comes from.",
@@ -80,6 +91,8 @@ GLOSSARY = {
     "calibration_batch_size": "Calibration samples per batch. Only moving_average depends on it.",
     "layers": "Comma-separated patterns of whole layer names, such as layer3.*,fc. An asterisk stands for anything.",
     "device": "auto takes a GPU where there is one; or cpu, cuda, cuda:1.",
+    "memory_format": "auto lets convolutions run channels-last where the model can, which is faster; contiguous keeps "
+    "the model's own layout. Results agree to rounding.",
     "seed": "Fixes which samples are drawn and every resampling.",
     "power_of_two_scales": r"Every scale is rounded up to a power of two, as hardware that shifts instead of "
     r"multiplying needs it: $S = 2^{\lceil\log_2 S\rceil}$.",

@@ -91,6 +91,17 @@ def test_the_clipped_share_counts_values_beyond_half_a_step():
     assert outside(summary.statistics().cells, 10.0, 11.0) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("format", ["int4", "uint4", "fp8_e4m3fn"])
+def test_the_saturated_share_counts_values_on_the_outermost_levels(format):
+    values = np.concatenate([np.maximum(NORMAL, 0), np.full((50, 4), 9.0, np.float32)])
+    found = clipping_frame(tensor(values), format, "affine", "min_max").set_index("observer").loc["percentile"]
+    grid = family("formats").create(format)
+    levels = grid.fake_quantize(values, np.float32(found["step"]), np.int32(found["zero_point"]), "affine")
+    top = levels == levels.max()
+    assert found["saturated_share"] == pytest.approx(top.mean(), abs=0.002)
+    assert 0.005 < found["saturated_share"] < 0.1  # the many zeros sit on the lowest level, and lose nothing
+
+
 def test_a_lossless_format_has_no_ranges_and_still_a_histogram():
     ranges = clipping_frame(tensor(NORMAL), "identity", "affine", "mse")
     assert ranges.empty

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.stats import kurtosis as kurtosis_of_values
 
 from qdash.quant.affine import fake_quantize
 from qdash.quant.cells import Cells, linear_histogram, magnitudes, quantile
 from qdash.quant.coarse import coarsened
 from qdash.quant.log_histogram import count, sparse
 from qdash.quant.minifloat import E4M3FN
+from qdash.quant.moments import kurtosis
 from qdash.quant.squared_error import squared_error as rounded_squared_error
 from qdash.quant.squared_error import uniform_squared_error as squared_error
 
@@ -177,3 +179,28 @@ def test_quantile_of_values_that_count_alike_is_numpys_too(fraction):
 def test_linear_histogram_counts_what_lies_beyond_in_the_last_bin():
     assert linear_histogram(cell(1.5, 9.0, 5.0), np.array([4.0]), 4).tolist() == [[0, 1 / 3, 2 / 3, 4]]
     assert linear_histogram(points(np.array([[0.5, 1e30]])), np.array([4.0]), 4).tolist() == [[1, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("shape", ["normal", "laplace", "uniform"])
+def test_kurtosis_is_scipys_plain_one(shape):
+    draw = getattr(np.random.default_rng(3), shape)
+    values = draw(size=(2, 4000)).astype(np.float32)
+    exact = kurtosis_of_values(values.astype(np.float64), axis=1, fisher=False)
+    assert kurtosis(points(values)) == pytest.approx(exact, rel=1e-9)
+    histogram = sparse(count(values)).cells(float(values.min()), float(values.max()))
+    assert kurtosis(histogram) == pytest.approx([kurtosis_of_values(values, axis=None, fisher=False)], rel=0.02)
+
+
+def test_kurtosis_of_known_distributions():
+    assert kurtosis(cell(2, 5)) == pytest.approx([1.8])
+    assert kurtosis(points(np.array([[-1.0, 1.0]]))) == pytest.approx([1.0])
+    outlier = np.append(np.random.default_rng(0).normal(size=999), 1e30)[None]
+    assert kurtosis(points(outlier)) == pytest.approx(kurtosis_of_values(outlier, axis=1, fisher=False))
+    tiny = np.random.default_rng(0).normal(size=(1, 999)) * 1e-40
+    assert kurtosis(points(tiny)) == pytest.approx(kurtosis_of_values(tiny * 1e40, axis=1, fisher=False))
+
+
+@pytest.mark.parametrize("values", [np.zeros((1, 0)), np.zeros((1, 3)), np.full((1, 3), 0.1)])
+def test_what_does_not_vary_has_no_kurtosis(values):
+    assert np.isnan(kurtosis(points(values))).all()
+    assert np.isnan(kurtosis(Cells(values, values + 1, np.zeros_like(values)))).all()

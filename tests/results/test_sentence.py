@@ -99,6 +99,12 @@ def test_a_metric_that_should_be_low():
             False,
             "Which set is enough is not measured yet: stem is the most sensitive layer, KL 0.5 nats on 1 sample",
         ),
+        (
+            [row("stem", 0.5) | {"estimated": True}],
+            False,
+            "Which set is enough is not measured yet: stem is the most sensitive layer, KL 0.5 nats estimated from "
+            "384 samples",
+        ),
     ],
 )
 def test_without_a_measured_curve_nothing_is_promised(rows, going_on, expected):

@@ -1,12 +1,16 @@
 """Layers: the answer, the pictures, the panel of a layer, the table; on every kind of run."""
 
+import re
 from io import StringIO
 
+import numpy as np
 import pandas as pd
 import pytest
+from chart_helpers import tensor
 from ui_helpers import text_of
 
 from qdash.calibration import Calibration
+from qdash.charts.clipping import clipping_frame
 from qdash.history import load_sweep
 from qdash.home import artifacts
 from qdash.records import Facts, Progress
@@ -14,6 +18,7 @@ from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui.layers_controls import named
 from qdash.ui.layers_table import csv_text
+from qdash.ui.tensor_view import tensor_text
 
 
 def pictures(page):
@@ -104,10 +109,29 @@ def test_weights_and_inputs_show_every_observers_range(open_page, mobilenet, par
     with Store.open() as store:
         facts = store.run(mobilenet).facts
     summary = Calibration.load(artifacts() / facts["calibration_file"]).layers["blocks.4.conv_dw"]
-    tensor = summary.input if part == "input" else summary.weights["weight"]
+    found = summary.input if part == "input" else summary.weights["weight"]
     assert table.set_index("observer")["high"]["min_max"] == pytest.approx(
-        float(tensor.maximum) if part == "input" else max(-float(tensor.minimum), float(tensor.maximum))
+        float(found.maximum) if part == "input" else max(-float(found.minimum), float(found.maximum))
     )
+
+
+@pytest.mark.parametrize("part", ["weight", "input"])
+def test_a_tensor_has_its_fixed_points(open_page, mobilenet, part):
+    page = open_page("layers", layer="blocks.4.conv_dw", part=part)
+    said = text_of(page).replace("\\", "")
+    own = page.dataframe[0].value.set_index("own").loc[True]
+    assert f"Scale **{own['step']:.4g}**" in said
+    assert f"zero point **{own['zero_point']}**".replace("-", "−") in said
+    assert re.search(r"clipped \*\*[\d.]+ %\*\*, saturated \*\*[\d.]+ %\*\* of the values", said)
+    assert re.search(r"Kurtosis \*\*[\d.]+\*\* \(normal: 3\), dead channels \*\*\d+ of 32\*\*", said)
+    assert own["saturated"] >= own["clipped"]
+
+
+def test_a_tensor_that_is_all_zeros_has_no_kurtosis():
+    zeros = tensor(np.zeros((4, 2)))
+    said = tensor_text(zeros, clipping_frame(zeros, "int8", "affine", "mse"))
+    assert "Kurtosis **–**, dead channels **2 of 2**" in said
+    assert tensor_text(zeros, clipping_frame(zeros, "identity", "affine", "mse")).startswith("Kurtosis")
 
 
 def test_the_filter_narrows_pictures_and_table(open_page, mobilenet):

@@ -5,9 +5,11 @@ import pytest
 from ui_helpers import press, text_of
 
 from qdash.pipeline import run_inline
+from qdash.records import Facts
 from qdash.spec import Source, SweepSpec, checked
 from qdash.store.store import Store
 from qdash.ui.first_look import layers_frame, picture, sample_text
+from qdash.ui.source_form import known_facts
 from qdash.ui.start import start_probe
 
 
@@ -152,3 +154,32 @@ def test_layers_frame_has_a_row_per_layer(looked_at):
     frame = layers_frame(looked_at)
     assert len(frame) == 21
     assert frame["MACs per sample"].sum() == pytest.approx(looked_at["macs_per_sample"], rel=0.01)
+
+
+def test_a_wrong_option_of_a_mode_is_told_in_one_line(open_page, look_done):
+    page = open_page("new_run")
+    page.radio(key="new_mode").set_value("qat").run()
+    page.number_input(key="new_mode_qat_steps").set_value(0).run()
+    assert not page.exception
+    assert "steps = '0'" in page.error[0].value
+    assert next(button for button in page.button if button.label == "Start").disabled
+    page.number_input(key="new_mode_qat_steps").set_value(5).run()
+    assert not page.error
+
+
+def test_the_choices_of_an_option_are_explained(open_page, look_done):
+    page = open_page("new_run")
+    page.radio(key="new_mode").set_value("qat").run()
+    loss = page.selectbox(key="new_mode_qat_loss")
+    assert loss.options == ["auto", "distillation", "distillation kl", "labels"]
+    assert "squared error" in loss.help
+
+
+def test_a_sweep_of_some_layers_does_not_tell_what_the_model_is(done):
+    with Store.open() as store:
+        run = store.run(done)
+        spec = SweepSpec.model_validate_json(run.spec)
+        part = spec.model_copy(update={"layers": "fc"})
+        new = store.create_run("sweep", part.model_dump_json(), model=run.model, data=run.data)
+        store.save(new, [Facts(run.facts)])
+        assert known_facts(store, spec).id == done

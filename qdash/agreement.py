@@ -1,0 +1,100 @@
+"""Estimates against measurements: the sweeps that measured what another one estimated, and new ones that do."""
+
+import glob
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from qdash.errors import InputError, QdashError
+from qdash.history import Sweep
+from qdash.registry import family
+from qdash.results.text import plural
+from qdash.spec import Setting, SweepSpec, checked
+from qdash.store.runs import Run
+from qdash.store.store import Store
+
+MEASURED = "one_at_a_time"
+SAME = (
+    "model",
+    "weights",
+    "data",
+    "calibration_data",
+    "calibration_samples",
+    "calibration_batch_size",
+    "metric",
+    "seed",
+    "include",
+)
+"""What two sweeps must share for their layers' numbers to mean the same; the setting comes on top."""
+MOST_RUNS = 200
+
+
+def estimates(spec: SweepSpec) -> bool:
+    """Whether the sweep's method extrapolates instead of measuring."""
+    return bool(family("methods").create(spec.method).estimates)
+
+
+def measuring_runs(store: Store, spec: SweepSpec, setting: Setting) -> list[Run]:
+    """The newest sweeps that measure, or will, what `spec` estimates under `setting`; also of some layers or samples.
+
+    Newest first. A failed run counts with what it found before.
+    """
+    return [run for run in store.runs(kind="sweep", model=spec.model, limit=MOST_RUNS) if _measures(run, spec, setting)]
+
+
+def worst_unmeasured(
+    rows: Sequence[Mapping[str, Any]], measured: Collection[str], expected: Collection[Run] = ()
+) -> list[str]:
+    """The layers of `rows`, worst first, that are neither measured nor about to be, and that a pattern can name.
+
+    expected: runs on their way.
+    """
+    patterns = [spec for run in expected if (spec := _spec(run.spec)) is not None]
+    return [
+        layer
+        for layer in (row["layer"] for row in rows)
+        if layer not in measured and _nameable(layer) and not any(spec.selects(layer) for spec in patterns)
+    ]
+
+
+def measuring_spec(spec: SweepSpec, setting: Setting, layers: Sequence[str]) -> SweepSpec:
+    """The same sweep, measured, for some layers under one setting. Raises InputError without a layer."""
+    if not layers:
+        raise InputError("no layer to measure is named; choose at least one")
+    changes = {
+        "method": MEASURED,
+        "layers": ",".join(map(glob.escape, layers)),
+        "observers": (setting.observer,),
+        "weight_formats": (setting.weight_format,),
+        "activation_formats": (setting.activation_format,),
+    }
+    return checked(SweepSpec, **spec.model_dump() | changes)
+
+
+def create_measuring_run(store: Store, sweep: Sweep, setting: Setting, layers: Sequence[str]) -> str:
+    """A queued run of `measuring_spec`, a child of the estimate; returns its id."""
+    spec = measuring_spec(sweep.spec, setting, layers)
+    title = f"{plural(len(layers), 'layer')} measured"
+    return store.create_run(
+        "sweep", spec.model_dump_json(), model=spec.model, data=spec.data, title=title, parent=sweep.run.id
+    )
+
+
+def _measures(run: Run, spec: SweepSpec, setting: Setting) -> bool:
+    other = _spec(run.spec)
+    if other is None or other.method != MEASURED or any(getattr(other, n) != getattr(spec, n) for n in SAME):
+        return False
+    return setting.key in {one.key for one in other.settings()}
+
+
+def _nameable(layer: str) -> bool:
+    """Patterns are separated by commas and stripped of spaces, and neither can be escaped."""
+    return "," not in layer and layer == layer.strip()
+
+
+@lru_cache(maxsize=2 * MOST_RUNS)
+def _spec(text: str) -> SweepSpec | None:
+    try:
+        return SweepSpec.model_validate_json(text)
+    except (ValueError, QdashError):  # of another version, or a family's member that is not installed here
+        return None
