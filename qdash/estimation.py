@@ -9,7 +9,8 @@ from torch import Tensor
 
 from qdash.bench import Bench, Item, Measured, Stopwatch
 from qdash.energy import energy
-from qdash.gradients import Gradients, floating, products
+from qdash.gradients import Gradients, OverwrittenError, floating, products
+from qdash.instrument import Override
 from qdash.quantizer import LayerQuantizer
 from qdash.replay import Slot
 
@@ -28,11 +29,14 @@ class Pass:
 def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, loss_passes: int) -> Iterator[Measured]:
     """One Measured per item; the backward passes are run once per batch."""
     if "passes" not in bench.memo:
-        bench.memo["passes"] = _backward(bench, plan(bench, passes, kl_passes, loss_passes))
+        bench.memo["passes"] = _all_passes(bench, plan(bench, passes, kl_passes, loss_passes))
     for item in items:
         with Stopwatch() as watch:
             differences = _differences(bench, item)
-            found, variance = _estimates(bench, bench.memo["passes"], differences)
+            if _reached(bench.memo["passes"], differences):
+                found, variance = _estimates(bench, bench.memo["passes"], differences)
+            else:
+                found, variance = _measured(bench, item), {}
         yield Measured(differences.sums | bench.weight_sums(item) | variance, found, watch.seconds)
 
 
@@ -49,6 +53,19 @@ def plan(bench: Bench, passes: int, kl_passes: int, loss_passes: int) -> list[st
     """What each backward pass estimates; KL only where there are class scores, the loss only where there are labels."""
     has_classes = bench.reader.class_axis is not None
     return [ERROR] * passes + [DIVERGENCE] * (kl_passes * has_classes) + [LOSS] * (loss_passes * _has_loss(bench))
+
+
+def _all_passes(bench: Bench, plan: Sequence[str]) -> list[Pass]:
+    """A model that writes over what its backward pass needs is recorded once more, with copies of that kept."""
+    assert bench.edges is not None, "the bench records gradients"
+    if not bench.edges.overwrites:
+        try:
+            return _backward(bench, plan)
+        except OverwrittenError:
+            bench.edges.overwrites = True
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        bench.load(bench.batch, bench.batch_number)
+        return _backward(bench, plan)
 
 
 def _backward(bench: Bench, plan: Sequence[str]) -> list[Pass]:
@@ -143,6 +160,20 @@ def _estimates(
             collected.setdefault("loss_change", []).append(whole)
     means = {key: torch.stack(values).mean(0) for key, values in collected.items()}
     return means, {"noise_variance": _variance(torch.stack(collected["noise"]))}
+
+
+def _reached(passes: Sequence[Pass], differences: Differences) -> bool:
+    """Whether a gradient arrives at a call of the layer, or it isn't called at all."""
+    calls = [call for site in differences.outputs for call in passes[0].outputs.get(site, [])]
+    return not calls or any(gradient is not None for call in calls for gradient in call)
+
+
+def _measured(bench: Bench, item: Item) -> dict[str, Tensor]:
+    """Without a gradient a layer has no effect, or one that the model hides (`torch.no_grad`, `detach`): replayed."""
+    quantizers = bench.quantizers(item.layer, item.setting)
+    overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
+    found = bench.compared(bench.replay(overrides, item.layer))
+    return {name: found[name] for name in ("noise", "kl") if name in found}
 
 
 def _variance(noise: Tensor) -> Tensor:

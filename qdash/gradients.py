@@ -21,6 +21,10 @@ Edges = list[list[GradientEdge | None]]  # per call, per floating tensor; None w
 Gradients = list[list[Tensor | None]]  # per call, per floating tensor
 
 
+class OverwrittenError(ModelError):
+    """The forward wrote over what its backward pass needs."""
+
+
 class EdgeCapture:
     """Overrides that remember where each layer's floating inputs and outputs stand in the graph.
 
@@ -30,6 +34,7 @@ class EdgeCapture:
 
     def __init__(self, layers: Sequence[str]):
         self._layers = layers
+        self.overwrites = False  # whether the model is known to write over what its backward pass needs
         self.inputs: dict[str, Edges] = {}
         self.outputs: dict[str, Edges] = {}
 
@@ -44,7 +49,8 @@ class EdgeCapture:
     def gradients(self, output: Tensor, cotangent: Tensor) -> tuple[dict[str, Gradients], dict[str, Gradients]]:
         """Jᵀ·cotangent at every layer's (inputs, outputs); None where nothing reaches the model's output.
 
-        Raises ModelError where the model overwrites what its own backward pass needs.
+        Raises OverwrittenError where the model overwrites what its own backward pass needs, ModelError where it has
+        no gradients for another reason.
         """
         places = (self.inputs, self.outputs)
         edges = [e for where in places for calls in where.values() for call in calls for e in call if e is not None]
@@ -53,7 +59,8 @@ class EdgeCapture:
                 found = torch.autograd.grad(output, edges, cotangent, retain_graph=True, allow_unused=True)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]
-            raise ModelError(f"the model has no gradients ({reason}); use --method one_at_a_time") from error
+            found_error = OverwrittenError if "inplace operation" in reason else ModelError
+            raise found_error(f"the model has no gradients ({reason}); use --method one_at_a_time") from error
         parts: Iterator[Tensor | None] = iter(found)
 
         def shaped(where: Mapping[str, Edges]) -> dict[str, Gradients]:
@@ -126,6 +133,9 @@ class _Seen:
             self.edges.append(None)
             return self._known[id(tensor)][1]
         seen = tensor
+        if not torch.is_grad_enabled():  # the model hides what follows
+            self.edges.append(None)
+            return tensor
         if not tensor.requires_grad:
             seen = tensor.detach().requires_grad_().clone()  # a copy may be written to, a leaf may not
         elif self._view:
