@@ -57,25 +57,43 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """One .npz, written whole or not at all."""
-        arrays: dict[str, Any] = {}
         index = [[layer, list(summary.inputs), list(summary.weights)] for layer, summary in self.layers.items()]
-        for number, summary in enumerate(self.layers.values()):
-            for part, tensor in enumerate([*summary.inputs.values(), *summary.weights.values()]):
-                arrays |= {f"{number}.{part}.{f.name}": getattr(tensor, f.name) for f in fields(TensorSummary)}
+        summaries = [
+            t for summary in self.layers.values() for t in (*summary.inputs.values(), *summary.weights.values())
+        ]
+        arrays: dict[str, Any] = {"index": np.array(json.dumps(index))}
+        for name in _FIELDS:  # a thousand layers would be sixteen thousand files in the archive
+            parts = [np.atleast_1d(getattr(tensor, name)) for tensor in summaries]
+            arrays[name] = np.concatenate(parts) if parts else np.zeros(0)
+            arrays[f"{name} sizes"] = np.array([len(part) for part in parts], np.int64)
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, index=np.array(json.dumps(index)), **arrays)
+        np.savez(partial, **arrays)
         partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
         """Raises FileNotFoundError where there is none."""
         with np.load(path, allow_pickle=False) as archive:
-            layers = {}
-            for number, (layer, inputs, weights) in enumerate(json.loads(str(archive["index"]))):
-                tensors = iter(_tensor(archive, f"{number}.{part}") for part in range(len(inputs) + len(weights)))
-                layers[layer] = LayerSummary({n: next(tensors) for n in inputs}, {n: next(tensors) for n in weights})
+            index = json.loads(str(archive["index"]))
+            columns = {name: _split(archive[name], archive[f"{name} sizes"]) for name in _FIELDS}
+        tensors = iter(_summary({name: parts[i] for name, parts in columns.items()}) for i in range(_count(index)))
+        layers = {}
+        for layer, inputs, weights in index:
+            layers[layer] = LayerSummary({n: next(tensors) for n in inputs}, {n: next(tensors) for n in weights})
         return cls(layers)
 
 
-def _tensor(archive: Mapping[str, np.ndarray], prefix: str) -> TensorSummary:
-    return TensorSummary(**{f.name: archive[f"{prefix}.{f.name}"] for f in fields(TensorSummary)})
+_FIELDS = tuple(f.name for f in fields(TensorSummary))
+_SCALARS = ("minimum", "maximum")
+
+
+def _split(values: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
+    return np.split(values, np.cumsum(sizes)[:-1])
+
+
+def _summary(values: dict[str, np.ndarray]) -> TensorSummary:
+    return TensorSummary(**{name: v[0] if name in _SCALARS else v for name, v in values.items()})
+
+
+def _count(index: list[list[Any]]) -> int:
+    return sum(len(inputs) + len(weights) for _, inputs, weights in index)

@@ -35,7 +35,7 @@ from qdash.trees import first_float
 # Few samples are enough to see the calls, check the folds and find a wrong shape.
 _FIRST_SAMPLES, _FEWEST_SAMPLES = 16, 4
 _LARGE_SAMPLE = 1 << 14  # values
-_CALIBRATION_VERSION = 3
+_CALIBRATION_VERSION = 4
 
 
 @dataclass
