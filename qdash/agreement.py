@@ -21,6 +21,7 @@ SAME = (
     "calibration_data",
     "calibration_samples",
     "calibration_batch_size",
+    "training_data",
     "metric",
     "seed",
     "include",
@@ -34,27 +35,20 @@ def estimates(spec: SweepSpec) -> bool:
     return bool(family("methods").create(spec.method).estimates)
 
 
-def measuring_runs(store: Store, spec: SweepSpec, setting: Setting) -> list[Run]:
+def measuring_runs(store: Store, spec: SweepSpec, setting: Setting, weights: str | None = None) -> list[Run]:
     """The newest sweeps that measure, or will, what `spec` estimates under `setting`; also of some layers or samples.
 
-    Newest first. A failed run counts with what it found before.
+    Newest first. A failed run counts with what it found before. weights: the digest of the estimate's weights; those
+    trained anew under the same name are others.
     """
-    return [run for run in store.runs(kind="sweep", model=spec.model, limit=MOST_RUNS) if _measures(run, spec, setting)]
+    runs = store.runs(kind="sweep", model=spec.model, limit=MOST_RUNS)
+    same = (None, weights)
+    return [run for run in runs if _measures(run, spec, setting) and (weights is None or _weights_of(run) in same)]
 
 
-def worst_unmeasured(
-    rows: Sequence[Mapping[str, Any]], measured: Collection[str], expected: Collection[Run] = ()
-) -> list[str]:
-    """The layers of `rows`, worst first, that are neither measured nor about to be, and that a pattern can name.
-
-    expected: runs on their way.
-    """
-    patterns = [spec for run in expected if (spec := _spec(run.spec)) is not None]
-    return [
-        layer
-        for layer in (row["layer"] for row in rows)
-        if layer not in measured and _nameable(layer) and not any(spec.selects(layer) for spec in patterns)
-    ]
+def worst_unmeasured(rows: Sequence[Mapping[str, Any]], measured: Collection[str]) -> list[str]:
+    """The layers of `rows`, worst first, that are not measured and that a pattern can name."""
+    return [layer for layer in (row["layer"] for row in rows) if layer not in measured and _nameable(layer)]
 
 
 def measuring_spec(spec: SweepSpec, setting: Setting, layers: Sequence[str]) -> SweepSpec:
@@ -85,6 +79,10 @@ def _measures(run: Run, spec: SweepSpec, setting: Setting) -> bool:
     if other is None or other.method != MEASURED or any(getattr(other, n) != getattr(spec, n) for n in SAME):
         return False
     return setting.key in {one.key for one in other.settings()}
+
+
+def _weights_of(run: Run) -> Any:
+    return (run.facts or {}).get("weights_digest")
 
 
 def _nameable(layer: str) -> bool:

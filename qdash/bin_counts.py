@@ -10,19 +10,19 @@ BINS = 1 << 16
 
 
 class BinCounts:
-    """Counts that grow by batches, of all bins: for an accelerator, where finding those in use would wait for it."""
+    """Counts that grow by batches, of all bins: for an accelerator, where finding those in use would wait for it, as
+    torch.bincount does."""
 
-    def __init__(self) -> None:
-        self._counts: Tensor | None = None
+    def __init__(self, device: torch.device):
+        self._counts = torch.zeros(BINS, dtype=torch.int64, device=device)
 
     def add(self, bins: Tensor) -> None:
         """One more in the bin of each value; integers of 0 to 65,535, shape (values,)."""
-        counts = torch.bincount(bins, minlength=BINS)
-        self._counts = counts if self._counts is None else self._counts.add_(counts)
+        self._counts.scatter_add_(0, bins.long(), torch.ones_like(bins, dtype=torch.int64))
 
     def used(self) -> tuple[np.ndarray, np.ndarray]:
         """(bins int32 in order, their counts int64), only where there is a value."""
-        counts = np.zeros(BINS, np.int64) if self._counts is None else self._counts.cpu().numpy()
+        counts = self._counts.cpu().numpy()
         bins = np.flatnonzero(counts)
         return bins.astype(np.int32), counts[bins]
 
@@ -35,10 +35,8 @@ class SparseBinCounts(BinCounts):
     """
 
     def __init__(self, scratch: Tensor):
-        super().__init__()
         self._scratch = scratch
-        self._bins = torch.zeros(0, dtype=torch.int64)
-        self._counts: Tensor = torch.zeros(0, dtype=torch.int64)
+        self._bins = self._counts = torch.zeros(0, dtype=torch.int64)
 
     def add(self, bins: Tensor) -> None:
         """See BinCounts."""
@@ -56,4 +54,4 @@ class SparseBinCounts(BinCounts):
 def counting() -> Callable[[torch.device], BinCounts]:
     """Makes the counts of one pass: what it returns gives new ones that suit a device."""
     scratch = torch.zeros(BINS, dtype=torch.int64)
-    return lambda device: SparseBinCounts(scratch) if device.type == "cpu" else BinCounts()
+    return lambda device: SparseBinCounts(scratch) if device.type == "cpu" else BinCounts(device)

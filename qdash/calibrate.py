@@ -36,7 +36,8 @@ class TensorObserver:
         self._axis, self._places = channel_axis, places
         self._batches = 0
         self._ranges: Tensor | None = None  # one tensor: small ones kept by batch scatter over the heap
-        self._new_counts, self._histogram = counts, BinCounts()
+        self._new_counts: Counting = counts
+        self._histogram: BinCounts | None = None
         self._channels: tuple[Tensor, Tensor] | None = None
         self._fraction: float | None = None
 
@@ -58,7 +59,8 @@ class TensorObserver:
         """Everything as NumPy; of a tensor that was never seen all is zero and there are no batches."""
         nothing = torch.zeros(1)
         lows, highs = (nothing[:0], nothing[:0]) if self._ranges is None else self._ranges[:, : self._batches]
-        bins, counts = self._histogram.used()
+        histogram = self._histogram or self._new_counts(nothing.device)
+        bins, counts = histogram.used()
         channels = self._channels or (nothing, nothing)
         return TensorSummary(
             minimum=_array(lows.min() if len(lows) else nothing[0]),
@@ -80,8 +82,9 @@ class TensorObserver:
         self._batches += 1
 
     def _count(self, x: Tensor) -> None:
-        if self._fraction is None:
+        if self._histogram is None:
             self._histogram = self._new_counts(x.device)
+        if self._fraction is None:
             self._fraction = min(1.0, VALUES_PER_BATCH / x.numel())
         values = in_memory_order(x).reshape(-1)
         if self._fraction < 1:

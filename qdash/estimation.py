@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -149,8 +148,8 @@ def _estimates(
     samples = bench.batch.size
     collected: dict[str, list[Tensor]] = {}
     for number in passes:
-        whole = _products(number.outputs, differences.outputs, samples, bench)
-        from_inputs = _products(number.inputs, differences.inputs, samples, bench)
+        whole, shared = _products(number.outputs, differences.outputs, samples, bench)
+        from_inputs, _ = _products(number.inputs, differences.inputs, samples, bench)
         if number.estimates == ERROR:
             for key, value in (("noise", whole), ("inputs_noise", from_inputs), ("weights_noise", whole - from_inputs)):
                 collected.setdefault(key, []).append(value.square())
@@ -159,13 +158,16 @@ def _estimates(
         else:
             collected.setdefault("loss_change", []).append(whole)
     means = {key: torch.stack(values).mean(0) for key, values in collected.items()}
-    return means, {"noise_variance": _variance(torch.stack(collected["noise"]))}
+    noise = torch.stack(collected["noise"])
+    if shared:  # one draw for the whole batch
+        noise = noise.sum(1, keepdim=True)
+    return means, {"noise_variance": _variance(noise, bench.reference[0].numel())}
 
 
 def _reached(passes: Sequence[Pass], differences: Differences) -> bool:
-    """Whether a gradient arrives at a call of the layer, or it isn't called at all."""
+    """Whether a gradient arrives at every call of the layer."""
     calls = [call for site in differences.outputs for call in passes[0].outputs.get(site, [])]
-    return not calls or any(gradient is not None for call in calls for gradient in call)
+    return all(any(gradient is not None for gradient in call) for call in calls)
 
 
 def _measured(bench: Bench, item: Item) -> dict[str, Tensor]:
@@ -173,27 +175,30 @@ def _measured(bench: Bench, item: Item) -> dict[str, Tensor]:
     quantizers = bench.quantizers(item.layer, item.setting)
     overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
     found = bench.compared(bench.replay(overrides, item.layer))
-    return {name: found[name] for name in ("noise", "kl") if name in found}
+    wanted = {ERROR: "noise", DIVERGENCE: "kl"}
+    return {wanted[p.estimates]: found[wanted[p.estimates]] for p in bench.memo["passes"] if p.estimates in wanted}
 
 
-def _variance(noise: Tensor) -> Tensor:
-    """Of Σ over samples of the mean over passes, from (passes, samples).
+def _variance(noise: Tensor, outputs: int) -> Tensor:
+    """Of Σ over samples of the mean over passes, from (passes, samples) for so many output values per sample.
 
     Between passes where there are several. One pass tells by itself: for signs v, Var (v·a)² ≤ 2‖a‖⁴ and
-    E (v·a)⁴ ≤ 3‖a‖⁴, both almost equalities where many outputs share the error, so two thirds of the square.
+    E (v·a)⁴ ≤ 3‖a‖⁴, both almost equalities where many outputs share the error, so two thirds of the square. With one
+    output (v·a)² is ‖a‖² itself.
     """
     if len(noise) > 1:
         return noise.sum(1).var() / len(noise)
-    return noise.square().sum() * 2 / 3
+    return noise.square().sum() * (2 / 3 if outputs > 1 or noise.shape[1] == 1 else 0.0)
 
 
 def _products(
     gradients: dict[str, Gradients], differences: dict[str, list[list[Tensor]]], samples: int, bench: Bench
-) -> Any:
+) -> tuple[Tensor, bool]:
+    """Per sample; and whether the sample axis isn't known, so that each has its share of the batch's total."""
     found = products(gradients, differences, samples)
     if found is None:
-        return torch.zeros(samples, dtype=torch.float64, device=bench.reference.device)
+        return torch.zeros(samples, dtype=torch.float64, device=bench.reference.device), False
     if len(found) == samples:
-        return found
-    # The sample axis isn't known: the batch's total, squared, estimates the batch's energy; each sample gets its share.
-    return (found / samples**0.5).expand(samples)
+        return found, False
+    # The batch's total, squared, estimates the batch's energy.
+    return (found / samples**0.5).expand(samples), True

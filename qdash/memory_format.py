@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qdash.errors import ModelError
 from qdash.instrument import Instrument
 from qdash.random_state import RandomState
-from qdash.trees import cloned, tensors
+from qdash.trees import cloned, first_float
 
 CONTIGUOUS, CHANNELS_LAST = "contiguous", "channels_last"
 
@@ -42,9 +42,7 @@ def _weights(model: nn.Module) -> list[nn.Parameter]:
     flattened at once, which would cost more than is won."""
     layers = (m for m in model.modules() if isinstance(m, nn.Conv2d))
     weights = (m._parameters.get("weight") for m in layers if m.kernel_size == (1, 1) or m.stride != m.kernel_size)
-    return [
-        w for w in weights if w is not None and w.device.type == "cpu" and w.is_floating_point() and w.is_contiguous()
-    ]
+    return [w for w in weights if w is not None and w.dim() == 4 and w.device.type == "cpu" and w.is_floating_point()]
 
 
 def _restore(saved: dict[int, tuple[nn.Parameter, Tensor]]) -> None:
@@ -61,12 +59,12 @@ def _same(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], refer
         return False
     finally:
         state.restore()
-    pairs = zip(tensors(output), tensors(reference), strict=True)
-    return all(_close(got, expected) for got, expected in pairs if expected.is_floating_point())
+    got, expected = first_float(output), first_float(reference)
+    return got is not None and expected is not None and got.shape == expected.shape and _close(got, expected)
 
 
 def _close(got: Tensor, expected: Tensor) -> bool:
-    """‖got − expected‖₂ ≤ 100·ε·‖expected‖₂; a NaN is not close."""
+    """‖got − expected‖₂ ≤ 100·ε·‖expected‖₂, and at most a thousandth of it; a NaN is not close."""
     error = torch.linalg.vector_norm(got.double() - expected.double())
-    limit = 100 * torch.finfo(expected.dtype).eps * torch.linalg.vector_norm(expected.double())
+    limit = min(100 * torch.finfo(expected.dtype).eps, 1e-3) * torch.linalg.vector_norm(expected.double())
     return bool(error <= limit)

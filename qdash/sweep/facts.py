@@ -39,6 +39,7 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
         },
         "metric": _metric(bench),
         "identity": prepared.identity,
+        "weights_digest": subject.weights_digest,
         "calibration_file": prepared.calibration_path.name,
         "folded": [{"layer": fold.layer, "norm": fold.norm} for fold in prepared.folding.folds],
         "memory_format": prepared.memory_format,

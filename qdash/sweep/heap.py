@@ -1,7 +1,8 @@
 """Memory that one batch frees serves the next.
 
 glibc hands large blocks back to the system at once and asks for them again, which clears every page anew: a tenth of a
-sweep's CPU time (`python -m benchmarks.layouts`). Other C libraries are left as they are.
+sweep's CPU time (`python -m benchmarks.layouts`). Other C libraries are left as they are. How large a block may be to
+come from the heap stays raised afterwards, as glibc itself raises it in time.
 """
 
 import ctypes

@@ -88,8 +88,9 @@ def prepare(
     _check_reference(bench)
     macs_per_sample = bench.tape.macs / first.size
     # Passes before the counter was there: folds, the memory format, the census, counting other work.
-    instrument.executed_macs += (folding.passes + 3) * first.size * macs_per_sample
-    key = _calibration_key(subject, spec, folding, sorted(bench.kinds))
+    passes = folding.passes + 2 + (spec.memory_format == AUTO)
+    instrument.executed_macs += passes * first.size * macs_per_sample
+    key = _calibration_key(subject, spec, folding, memory_format, sorted(bench.kinds))
     return Prepared(
         subject=subject,
         folding=folding,
@@ -172,13 +173,15 @@ def _check_reference(bench: Bench) -> None:
     raise ModelError("the FP32 output of the model holds NaN or Inf; repair the weights or the data")
 
 
-def _calibration_key(subject: Subject, spec: Source, folding: Folding, layers: Sequence[str]) -> str:
+def _calibration_key(
+    subject: Subject, spec: Source, folding: Folding, memory_format: str, layers: Sequence[str]
+) -> str:
     parts = [
         _CALIBRATION_VERSION,
         subject.weights_digest,
         [d.hex() for d in subject.calibration.digests(subject.calibration_indices.tolist())],
         spec.calibration_batch_size,
-        spec.memory_format,
+        memory_format,  # the subsample goes by the order in memory
         spec.seed,
         [[fold.layer, fold.norm] for fold in folding.folds],
         list(layers),

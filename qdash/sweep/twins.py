@@ -1,6 +1,6 @@
 """Settings of a matrix that change nothing: what one of them gave is the other's result."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from qdash.bench import Bench, Item, Measured
@@ -26,15 +26,20 @@ def distinct(method: Method, bench: Bench, items: Sequence[Item]) -> dict[Item, 
     first: dict[Hashable, Item] = {}
 
     def identity(item: Item) -> Hashable:
-        return item.layer, identity_of(bench, item.setting, bench.layers if method.quantizes_others else [item.layer])
+        return of_model(bench, item.setting) if method.quantizes_others else _of_layer(bench, item)
 
-    return {item: first.setdefault(identity(item), item) for item in items}
+    return {item: first.setdefault((item.layer, identity(item)), item) for item in items}
 
 
-def identity_of(bench: Bench, setting: Setting, layers: Iterable[str]) -> Hashable:
-    """Equal for two settings of the bench that do the same to these layers on the current batch."""
-    if len(bench.settings) < 2:
-        return setting.key
-    called = [layer for layer in layers if bench.calls(layer)]
-    quantizers = [q for layer in called for q in bench.quantizers(layer, setting).values()]
-    return tuple(q.fingerprint for q in quantizers) or setting.key
+def of_model(bench: Bench, setting: Setting) -> Hashable:
+    """Equal for two settings that do the same to every layer on the current batch."""
+    kept: dict[str, Hashable] = bench.memo.setdefault("identities of the model", {})
+    if setting.key not in kept:
+        kept[setting.key] = tuple(_of_layer(bench, Item(layer, setting)) for layer in bench.layers)
+    return kept[setting.key]
+
+
+def _of_layer(bench: Bench, item: Item) -> Hashable:
+    if len(bench.settings) < 2 or not bench.calls(item.layer):
+        return item.setting.key
+    return tuple(q.fingerprint for q in bench.quantizers(item.layer, item.setting).values())

@@ -17,7 +17,7 @@ from qdash.sweep.flush import count
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
-from qdash.sweep.twins import distinct, identity_of, measured_once
+from qdash.sweep.twins import distinct, measured_once, of_model
 
 # Samples in a batch whose graph and gradients are kept, between these, so that its input holds so many values.
 _GRADIENT_BATCH, _GRADIENT_VALUES = (8, 32), 1 << 20
@@ -78,7 +78,7 @@ class SweepWork(BatchedWork[Item]):
     def _all_quantized(self, bench: Bench, batch: int) -> Iterator[tuple[Score, Measured]]:
         done: dict[Hashable, list[tuple[Score, Measured]]] = {}
         for setting in self.settings:
-            same = identity_of(bench, setting, bench.layers)
+            same = of_model(bench, setting)
             if same not in done:
                 done[same] = list(all_quantized(bench, setting, batch))
             yield from ((replace(score, setting=setting.key), measured) for score, measured in done[same])
@@ -90,7 +90,8 @@ class SweepWork(BatchedWork[Item]):
         return Score("layer", item.layer, item.setting.key, batch)
 
     def planned(self, bench: Bench, items: Sequence[Item]) -> tuple[float, list[float]]:
-        passes = 1 + (len(self.settings) if self._method.measures_output else 0)
+        whole = {of_model(bench, setting) for setting in self.settings} if self._method.measures_output else ()
+        passes = 1 + len(whole)
         by_layer = {layer: self._method.work(bench, layer) for layer in bench.layers}
         first = distinct(self._method, bench, items)
         work = [by_layer[item.layer] if first[item] is item else 0.0 for item in items]

@@ -16,7 +16,7 @@ from qdash.ui import progress, state
 from qdash.ui.chart import show_chart
 from qdash.ui.layers_controls import View
 from qdash.ui.start import attempted, start_measuring_layers
-from qdash.ui.words import help_text
+from qdash.ui.words import escaped, help_text
 
 FIRST = 5  # layers that one click measures
 
@@ -30,7 +30,8 @@ def runs_of(sweep: Sweep) -> list[Run]:
     """The sweeps that measure what this one estimates under the selected setting; none where it measures itself."""
     if not estimates(sweep.spec):
         return []
-    return measuring_runs(state.store(), sweep.spec, state.selected_setting(sweep))
+    weights = sweep.facts.get("weights_digest")
+    return measuring_runs(state.store(), sweep.spec, state.selected_setting(sweep), weights)
 
 
 def estimated_and_measured(sweep: Sweep) -> pd.DataFrame:
@@ -56,8 +57,8 @@ def show_agreement(view: View) -> None:
     for run in going:
         _watch(run)
     if not going:
-        if runs and runs[0].status != "done":
-            progress.show_trouble(runs[0])
+        if runs and runs[0].status != "done" and runs[0].parent == view.sweep.run.id:
+            _tell_of(runs[0])
         _offer(view.sweep, measured)
 
 
@@ -71,6 +72,12 @@ def _watch(run: Run) -> None:
     progress.show_progress(run)
     label = f"{run.title or 'A measurement'}: watch it live"
     st.page_link("pages/live.py", label=label, icon=":material/monitoring:", query_params={"run": run.id})
+
+
+def _tell_of(run: Run) -> None:
+    said = f"The last measurement here is {run.status}{f': {run.error}' if run.error else ''}."
+    st.caption(escaped(said))
+    st.page_link("pages/live.py", label="Look at it", icon=":material/monitoring:", query_params={"run": run.id})
 
 
 def _reading(frame: pd.DataFrame) -> str:
@@ -88,7 +95,7 @@ def _offer(sweep: Sweep, measured: Collection[str]) -> None:
     """Measures the k worst layers that are not measured yet, on a click."""
     left = worst_unmeasured(state.rows(sweep), measured)
     if not left:
-        st.caption("Every layer is measured.")
+        st.caption("Every layer that can be chosen by its name is measured.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="agreement_offer"):
         many = st.number_input(

@@ -157,6 +157,20 @@ class Model(nn.Module):
     assert measured == pytest.approx(estimated, abs=1e-3)
 
 
+def test_a_layer_that_is_hidden_in_one_of_its_calls_is_measured(regression, tmp_path):
+    body = """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.c = nn.Linear(6, 6), nn.Linear(6, 1)
+    def forward(self, x):
+        with torch.no_grad(): y = self.a(x)
+        return self.c(torch.tanh(y) + 0.001 * self.a(x))
+"""
+    measured, estimated = both(regression, tmp_path, body)["a"]
+    assert measured == pytest.approx(estimated, abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["resnet", "mobilenet", "vit", "lstm"])
 def test_demo_models_rank_as_measured(name, tmp_path):
     values = {"model": f"demo:digits-{name}", "data": "demo:digits"}

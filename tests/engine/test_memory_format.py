@@ -97,3 +97,32 @@ def test_freed_memory_serves_again():
         faults()
         kept = faults()
     assert kept < usual / 4, (kept, usual)
+
+
+class Counting(nn.Module):
+    """A second output whose length depends on rounding."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return y.mean((2, 3)), torch.unique(y)
+
+
+def test_outputs_beside_the_first_do_not_matter():
+    assert run(Counting(), torch.randn(8, 3, 32, 32))[0] == "channels_last"
+
+
+def test_half_precision_is_no_licence():
+    model = nn.Sequential(Layout(), nn.Softmax(1)).to(torch.bfloat16)
+    assert run(model, torch.randn(4, 3, 8, 8, dtype=torch.bfloat16))[0] == "contiguous"
+
+
+def test_a_convolution_with_several_kernels_is_left():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    model[0].weight = nn.Parameter(torch.randn(2, 4, 3, 3, 3))
+    model[0].forward = lambda x: nn.functional.conv2d(x, model[0].weight.mean(0), model[0].bias)
+    before = strides(model)
+    assert run(model, torch.randn(2, 3, 8, 8))[:2] == ("contiguous", before)

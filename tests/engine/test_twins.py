@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from engine_helpers import sweep
 
+from qdash.quantizer import LayerQuantizer
+
 MATRIX = {"model": "demo:digits-mobilenet", "data": "demo:digits", "samples": 32, "calibration_samples": 64}
 
 
@@ -30,3 +32,12 @@ def test_where_settings_differ_every_one_is_measured(tmp_path):
         assert found == expected
     a, b = (np.array(list(rows_of(both, o).values())) for o in ("min_max", "percentile:percentile=99"))
     assert (a != b).any(axis=1).sum() > 15
+
+
+def test_a_matrix_of_many_layers_and_settings_is_compared_once(tmp_path, monkeypatch):
+    """Whole models are compared in leave_one_out: once per setting and batch, not once per item."""
+    asked = []
+    fingerprint = LayerQuantizer.fingerprint.func
+    monkeypatch.setattr(LayerQuantizer, "fingerprint", property(lambda self: asked.append(1) or fingerprint(self)))
+    sweep(tmp_path, **MATRIX | {"samples": 8}, method="leave_one_out", weight_formats=("int8", "int6", "int4"))
+    assert len(asked) == 21 * 3

@@ -106,10 +106,17 @@ def test_a_sweep_of_another_version_is_passed_over(store):
     assert measuring_runs(store, ESTIMATE, SETTING) == []
 
 
-def test_the_worst_that_nobody_measures_come_next(store):
-    expected = store.run(stored(store, changed(layers="b,x.*")))
-    rows = [row(name) for name in ("a", "b", "x.1", "odd,name", "c", "d")]
-    assert worst_unmeasured(rows, {"a"}, [expected]) == ["c", "d"]
+def test_the_worst_that_nobody_measures_come_next():
+    rows = [row(name) for name in ("a", "b", "odd,name", "c", "d")]
+    assert worst_unmeasured(rows, {"a", "b"}) == ["c", "d"]
+
+
+def test_weights_trained_anew_under_the_same_name_are_others(store):
+    known, old = (stored(store, changed(method="one_at_a_time")) for _ in range(2))
+    store.save(known, [Facts({"weights_digest": "new"})])
+    store.save(old, [Facts({"weights_digest": "old"})])
+    assert [run.id for run in measuring_runs(store, ESTIMATE, SETTING, "new")] == [known]
+    assert len(measuring_runs(store, ESTIMATE, SETTING)) == 2
 
 
 @pytest.mark.parametrize("name", ["block[0].fc*", "a?", "[!x]", "plain.0"])
