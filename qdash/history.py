@@ -14,6 +14,8 @@ from qdash.spec import MeasureSpec, QatSpec, Setting, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
+_AMONG = 50  # sweeps that may be parts of others
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -39,15 +41,21 @@ class Sweep:
 
 
 def load_sweep(store: Store, run_id: str) -> Sweep:
-    """`latest` is the latest sweep. Raises InputError where the run is no sweep or has found nothing yet."""
-    sweeps = store.runs(kind="sweep", limit=1) if run_id == "latest" else []
-    run = sweeps[0] if sweeps else store.run(run_id)
+    """`latest` is that of `latest_sweep`. Raises InputError where the run is no sweep or has found nothing yet."""
+    latest = latest_sweep(store) if run_id == "latest" else None
+    run = latest or store.run(run_id)
     if run.kind != "sweep":
         raise InputError(f"run {run.id} is a {run.kind}, not a sweep; its sweep is {run.parent or 'not stored'}")
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
     return Sweep(run, SweepSpec.model_validate_json(run.spec), run.facts, Tallies(store.scores(run.id)))
+
+
+def latest_sweep(store: Store) -> Run | None:
+    """The newest sweep that isn't a part of another one; None on an empty store."""
+    sweeps = store.runs(kind="sweep", limit=_AMONG)
+    return next((run for run in sweeps if run.parent is None), next(iter(sweeps), None))
 
 
 @dataclass(frozen=True)

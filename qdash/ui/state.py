@@ -6,7 +6,7 @@ import streamlit as st
 
 from qdash import home
 from qdash.errors import InputError
-from qdash.history import Sweep, load_sweep, measured_points
+from qdash.history import Sweep, latest_sweep, load_sweep, measured_points
 from qdash.results.frontier import Limits
 from qdash.results.sweep import setting_result
 from qdash.spec import Setting
@@ -30,7 +30,7 @@ def current_run_id() -> str | None:
 def current_run() -> Run | None:
     """See `current_run_id`. Raises InputError where the URL names a run that is not in the store."""
     wanted = st.query_params.get(RUN)
-    run = store().run(wanted) if wanted else _looked_at_before() or _latest()
+    run = store().run(wanted) if wanted else _looked_at_before() or latest_sweep(store())
     if run is not None:
         _keep(RUN, run.id)
     return run
@@ -172,12 +172,6 @@ def _looked_at_before() -> Run | None:
         return store().run(run_id) if run_id else None
     except InputError:  # deleted meanwhile
         return None
-
-
-def _latest() -> Run | None:
-    """The newest sweep that isn't a part of another one."""
-    sweeps = store().runs(kind="sweep", limit=20)
-    return next((run for run in sweeps if run.parent is None), next(iter(sweeps), None))
 
 
 @st.cache_resource(show_spinner=False)

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from qdash.agreement import create_measuring_run, measuring_runs, measuring_spec, worst_unmeasured
 from qdash.errors import InputError
-from qdash.history import Sweep
+from qdash.history import Sweep, load_sweep
 from qdash.records import Facts
 from qdash.results.agreement import agreement, most_sampled, spearman
 from qdash.results.tally import Tallies
@@ -149,3 +149,11 @@ def test_an_infinite_difference_has_no_place():
     rows = [row("a", model_output_sqnr_db=math.inf), row("b", model_output_sqnr_db=9.0), row("c")]
     measured = {r["layer"]: row(r["layer"], model_output_sqnr_db=8.0) for r in rows}
     assert agreement_frame(rows, measured)["layer"].tolist() == ["b"]
+
+
+def test_a_measurement_of_some_layers_is_not_the_latest_sweep(store):
+    parent = stored(store, ESTIMATE)
+    store.save(parent, [Facts({"layers": []})])
+    child = store.create_run("sweep", ESTIMATE.model_dump_json(), model="m", data="d", parent=parent)
+    assert load_sweep(store, "latest").run.id == parent
+    assert store.run("latest").id == child
