@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json is not None:
         rows = {network.name: network.rows for network in measured}
         given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    given.results.write_text(report(measured, given.threads, given.rounds), encoding="utf-8")
+    given.results.write_text(report(measured, given.threads), encoding="utf-8")
     sys.stdout.write(f"\nwritten: {given.results}\n")
     return 0
 

@@ -86,7 +86,7 @@ def _verdict(network: Network, ours: str, others: Sequence[str]) -> str:
     return f"{text} Faster than it: {', '.join(faster) or 'none'}."
 
 
-def report(networks: Sequence[Network], threads: int, rounds: int) -> str:
+def report(networks: Sequence[Network], threads: int) -> str:
     """The whole results file."""
     date = datetime.now(UTC).date().isoformat()
     lines = [
@@ -94,7 +94,7 @@ def report(networks: Sequence[Network], threads: int, rounds: int) -> str:
         "",
         f"Measured {date} by `python -m benchmarks.peers`: {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}; {threads} thread(s) on as many cores for each contestant; CPU seconds of "
-        f"the process, median of {rounds} interleaved rounds (smallest–largest in brackets).",
+        "the process, median of the interleaved rounds (smallest–largest in brackets).",
         "",
         "The clock runs without imports, model building and the FP32 reference outputs, and with export, BatchNorm "
         "folding and calibration. All settings are INT8, static, weights per channel, min-max where there is a choice. "
@@ -106,7 +106,9 @@ def report(networks: Sequence[Network], threads: int, rounds: int) -> str:
 
 
 def _section(network: Network) -> list[str]:
-    lines = [f"## {network.name}, {network.images} images", "", _HEADER, "|---|---|---|---|---|---|---|---|"]
+    rounds = max(len(rows) for rows in network.rows.values())
+    title = f"## {network.name}, {network.images} images, {rounds} round{'s' if rounds > 1 else ''}"
+    lines = [title, "", _HEADER, "|---|---|---|---|---|---|---|---|"]
     lines += [_line(network, name) for name in network.done()]
     lines += ["", *(f"- {line}" for line in verdicts(network))]
     commands = network.done(whole_command=True)

@@ -59,7 +59,7 @@ def test_who_is_slower_and_by_how_much():
     assert verdicts(network) == [
         "qdash exact (4.0 s). Slower than it: naive loop 2.0×. Faster than it: ONNX Runtime, hand sweep 2.0×."
     ]
-    assert "- PPQ layerwise: no wheel" in report([network], threads=1, rounds=3)
+    assert "- PPQ layerwise: no wheel" in report([network], threads=1)
 
 
 def test_a_part_inside_another_counts_once():
