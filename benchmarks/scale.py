@@ -97,7 +97,7 @@ def _json(arguments: Sequence[str], variables: dict[str, str]) -> dict[str, Any]
 def _drawn(folder: Path, layers: int) -> Drawn:
     from benchmarks.drawing import seconds_to_draw
 
-    return Drawn(layers, seconds_to_draw(_home(folder, "gradient", layers)))
+    return Drawn(layers, *seconds_to_draw(_home(folder, "gradient", layers)))
 
 
 if __name__ == "__main__":
