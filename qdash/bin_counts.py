@@ -21,10 +21,10 @@ class BinCounts:
         self._counts.scatter_add_(0, bins.long(), torch.ones_like(bins, dtype=torch.int64))
 
     def used(self) -> tuple[np.ndarray, np.ndarray]:
-        """(bins int32 in order, their counts int64), only where there is a value."""
+        """(bins in order, their counts), both int32, only where there is a value."""
         counts = self._counts.cpu().numpy()
         bins = np.flatnonzero(counts)
-        return bins.astype(np.int32), counts[bins]
+        return bins.astype(np.int32), counts[bins].astype(np.int32)
 
 
 class SparseBinCounts(BinCounts):
@@ -36,19 +36,19 @@ class SparseBinCounts(BinCounts):
 
     def __init__(self, scratch: Tensor):
         self._scratch = scratch
-        self._bins = self._counts = torch.zeros(0, dtype=torch.int64)
+        self._bins = self._counts = torch.zeros(0, dtype=torch.int32)
 
     def add(self, bins: Tensor) -> None:
         """See BinCounts."""
-        self._scratch.index_copy_(0, self._bins, self._counts)
+        self._scratch.index_copy_(0, self._bins.long(), self._counts.long())
         self._scratch.scatter_add_(0, bins.long(), torch.ones_like(bins, dtype=torch.int64))
-        self._bins = self._scratch.nonzero().squeeze(1)
-        self._counts = self._scratch[self._bins]
-        self._scratch[self._bins] = 0
+        bins = self._scratch.nonzero().squeeze(1)
+        self._bins, self._counts = bins.int(), self._scratch[bins].int()
+        self._scratch[bins] = 0
 
     def used(self) -> tuple[np.ndarray, np.ndarray]:
         """See BinCounts."""
-        return self._bins.numpy().astype(np.int32), self._counts.numpy()
+        return self._bins.numpy(), self._counts.numpy()
 
 
 def counting() -> Callable[[torch.device], BinCounts]:

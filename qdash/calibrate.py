@@ -126,9 +126,10 @@ def calibrate(
         for batch in batches:
             instrument.run(batch.args, batch.kwargs)
             between()
+    overrides.clear()  # with a thousand layers, what was counted isn't held beside its summary
     found = {}
     for name, kind in layers.items():
-        inputs = {key: observer.summary() for key, observer in observers[name].items()}
+        inputs = {key: observer.summary() for key, observer in observers.pop(name).items()}
         for summary in inputs.values():
             if not np.isfinite([summary.minimum, summary.maximum]).all():
                 raise ModelError(

@@ -125,8 +125,10 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
         subject = prepared.subject
         seed_everything(spec.seed)
         batches = subject.batches(subject.calibration, subject.calibration_indices, spec.calibration_batch_size)
-        calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
-    prepared.bench.calibration = Calibration.load(path)
+        prepared.bench.calibration = calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between)
+        prepared.bench.calibration.save(path)
+    else:
+        prepared.bench.calibration = Calibration.load(path)
 
 
 def _surveyed(instrument: Instrument, first: Batch, folding: Folding, include: Sequence[str]) -> tuple[Found, Any]:
