@@ -7,24 +7,25 @@ import torch
 from torch import Tensor
 
 BINS = 1 << 16
+_FEW = 64  # tensors whose counts of all bins are 16 MB
 
 
 class BinCounts:
-    """Counts that grow by batches, of all bins: for an accelerator, where finding those in use would wait for it, as
-    torch.bincount does."""
+    """Counts that grow by batches, of all bins: for few tensors, and for an accelerator, where finding those in use
+    would wait for it, as torch.bincount does."""
 
     def __init__(self, device: torch.device):
-        self._counts = torch.zeros(BINS, dtype=torch.int64, device=device)
+        self._counts = torch.zeros(BINS, dtype=torch.int32, device=device)
 
     def add(self, bins: Tensor) -> None:
         """One more in the bin of each value; integers of 0 to 65,535, shape (values,)."""
-        self._counts.scatter_add_(0, bins.long(), torch.ones_like(bins, dtype=torch.int64))
+        self._counts.scatter_add_(0, bins.long(), torch.ones_like(bins, dtype=torch.int32))
 
     def used(self) -> tuple[np.ndarray, np.ndarray]:
         """(bins in order, their counts), both int32, only where there is a value."""
         counts = self._counts.cpu().numpy()
         bins = np.flatnonzero(counts)
-        return bins.astype(np.int32), counts[bins].astype(np.int32)
+        return bins.astype(np.int32), counts[bins]
 
 
 class SparseBinCounts(BinCounts):
@@ -51,7 +52,11 @@ class SparseBinCounts(BinCounts):
         return self._bins.numpy(), self._counts.numpy()
 
 
-def counting() -> Callable[[torch.device], BinCounts]:
-    """Makes the counts of one pass: what it returns gives new ones that suit a device."""
+def counting(tensors: int) -> Callable[[torch.device], BinCounts]:
+    """Makes the counts of one pass over so many tensors: what it returns gives new ones that suit a device."""
     scratch = torch.zeros(BINS, dtype=torch.int64)
-    return lambda device: SparseBinCounts(scratch) if device.type == "cpu" else BinCounts(device)
+
+    def counts(device: torch.device) -> BinCounts:
+        return SparseBinCounts(scratch) if device.type == "cpu" and tensors > _FEW else BinCounts(device)
+
+    return counts

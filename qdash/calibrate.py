@@ -115,7 +115,7 @@ def calibrate(
 
     Raises ModelError that names the first layer with a NaN or Inf in its input.
     """
-    places, counts = subsampling(seed), counting()
+    places, counts = subsampling(seed), counting(len(layers))
     observers = {
         name: _input_observers(kind, instrument.modules[name], places, counts) for name, kind in layers.items()
     }

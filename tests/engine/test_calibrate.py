@@ -18,7 +18,7 @@ from qdash.sweep.layers import kinds_of
 
 
 def summary_of(parts, axis=1, seed=0):
-    observer = TensorObserver(axis, subsampling(seed), counting())
+    observer = TensorObserver(axis, subsampling(seed), counting(1))
     for part in parts:
         observer.update(part)
     return observer.summary()
@@ -100,3 +100,15 @@ def test_channel_ranges_agree_with_numpy(shape, axis):
         low, high = channel_range(tensor, axis)
         assert np.array_equal(low, tensor.numpy().min(rest).reshape(-1))
         assert np.array_equal(high, tensor.numpy().max(rest).reshape(-1))
+
+
+@pytest.mark.parametrize("tensors", [1, 1000])
+def test_counts_of_batches_add_up(tensors):
+    rng, counts = np.random.default_rng(0), counting(tensors)(torch.device("cpu"))
+    batches = [rng.integers(0, 65_536, 500) if i else rng.integers(60_000, 60_010, 500) for i in range(4)]
+    for batch in batches:
+        counts.add(torch.from_numpy(batch.astype(np.int32)))
+    bins, found = counts.used()
+    expected = np.unique(np.concatenate(batches), return_counts=True)
+    assert np.array_equal(bins, expected[0])
+    assert np.array_equal(found, expected[1])
