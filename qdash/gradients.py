@@ -56,7 +56,9 @@ class EdgeCapture:
         edges = [e for where in places for calls in where.values() for call in calls for e in call if e is not None]
         try:
             with differentiable_recurrence():
-                found = torch.autograd.grad(output, edges, cotangent, retain_graph=True, allow_unused=True)
+                # A product, not `grad_outputs`: to compare its shape torch loads a computer algebra system.
+                scalar = (output * cotangent).sum()
+                found = torch.autograd.grad(scalar, edges, retain_graph=True, allow_unused=True)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]
             found_error = OverwrittenError if "inplace operation" in reason else ModelError
