@@ -9,23 +9,12 @@ from qdash.errors import InputError, QdashError
 from qdash.history import Sweep
 from qdash.registry import family
 from qdash.results.text import plural
-from qdash.spec import Setting, SweepSpec, checked
+from qdash.spec import Setting, Source, SweepSpec, checked
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
-MEASURED = "one_at_a_time"
-SAME = (
-    "model",
-    "weights",
-    "data",
-    "calibration_data",
-    "calibration_samples",
-    "calibration_batch_size",
-    "training_data",
-    "metric",
-    "seed",
-    "include",
-)
+FREE = {"samples", "batch_size", "device", "memory_format"}
+SAME = set(Source.model_fields) - FREE
 """What two sweeps must share for their layers' numbers to mean the same; the setting comes on top."""
 MOST_RUNS = 200
 
@@ -33,6 +22,12 @@ MOST_RUNS = 200
 def estimates(spec: SweepSpec) -> bool:
     """Whether the sweep's method extrapolates instead of measuring."""
     return bool(family("methods").create(spec.method).estimates)
+
+
+def measures(spec: SweepSpec) -> bool:
+    """Whether the sweep measures what an estimate is of: the model's output with one layer quantized."""
+    method = family("methods").create(spec.method)
+    return bool(method.measures_output and not method.estimates and not method.quantizes_others)
 
 
 def measuring_runs(store: Store, spec: SweepSpec, setting: Setting, weights: str | None = None) -> list[Run]:
@@ -56,7 +51,7 @@ def measuring_spec(spec: SweepSpec, setting: Setting, layers: Sequence[str]) -> 
     if not layers:
         raise InputError("no layer to measure is named; choose at least one")
     changes = {
-        "method": MEASURED,
+        "method": SweepSpec.model_fields["method"].default,
         "layers": ",".join(map(glob.escape, layers)),
         "observers": (setting.observer,),
         "weight_formats": (setting.weight_format,),
@@ -76,7 +71,7 @@ def create_measuring_run(store: Store, sweep: Sweep, setting: Setting, layers: S
 
 def _measures(run: Run, spec: SweepSpec, setting: Setting) -> bool:
     other = _spec(run.spec)
-    if other is None or other.method != MEASURED or any(getattr(other, n) != getattr(spec, n) for n in SAME):
+    if other is None or not measures(other) or any(getattr(other, n) != getattr(spec, n) for n in SAME):
         return False
     return setting.key in {one.key for one in other.settings()}
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from qdash.instrument import Forward, Instrument
+from qdash.output_error import output_error
 from qdash.random_state import RandomState
-from qdash.trees import cloned, first_float, tensors
+from qdash.trees import cloned, tensors
 
 TOLERANCE = 1e-5
 _FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -96,7 +97,7 @@ def _apply_checked(
     for fold in folding.folds:
         fold.apply()
     folding.passes += bool(folding.folds)
-    if not folding.folds or _error(model, reference, args, kwargs) <= TOLERANCE:
+    if not folding.folds or output_error(model, reference, args, kwargs) <= TOLERANCE:
         return
     for fold in folding.folds:
         fold.undo()
@@ -104,26 +105,13 @@ def _apply_checked(
     for fold in folding.folds:  # one after the other, so that the culprit is known
         fold.apply()
         folding.passes += 1
-        error = _error(model, reference, args, kwargs)
+        error = output_error(model, reference, args, kwargs)
         if error <= TOLERANCE:
             kept.append(fold)
         else:
             fold.undo()
             folding.left[fold.norm] = f"folding it changed the output by {error:.1e}, so {fold.layer} is used elsewhere"
     folding.folds = kept
-
-
-def _error(model: nn.Module, reference: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    """‖folded − unfolded‖₂/‖unfolded‖₂ of the model's output, with the same random numbers."""
-    state = RandomState.now()
-    with Instrument(model) as instrument:
-        output, expected = first_float(instrument.run(*cloned((args, kwargs)))), first_float(reference)
-    state.restore()
-    if output is None or expected is None:
-        return 0.0
-    scale = torch.linalg.vector_norm(expected.double())
-    error = torch.linalg.vector_norm(output.double() - expected.double())
-    return float(error / scale) if float(scale) > 0 else float(error)
 
 
 class _Watch:

@@ -16,11 +16,14 @@ from qdash.results.text import decibels, plural
 RANGE = ["observer", "format", "low", "high", "step", "zero_point", "clipped_share"]
 
 
-def observers_frame(tensors: Mapping[str, TensorSummary], formats: Sequence[str], scheme: str) -> pd.DataFrame:
+def observers_frame(
+    tensors: Mapping[str, TensorSummary], formats: Sequence[str], scheme: str, own: str = ""
+) -> pd.DataFrame:
     """One line per layer, format and observer, with the columns of a heatmap frame and RANGE.
 
-    tensors: of each layer, in the order of the rows; each has one scale. value: SQNR of the tensor in dB, expected from
-    its histogram; NaN where a format can't hold the tensor under this scheme.
+    tensors: of each layer, in the order of the rows; each has one scale. own: the run's observer, shown with its
+    options beside the plain ones. value: SQNR of the tensor in dB, expected from its histogram. A format that can't
+    hold the tensor under this scheme has no line.
     """
     names = dict(zip(tensors, short_names(list(tensors), NAME_WIDTH), strict=True))
     entries = []
@@ -28,7 +31,7 @@ def observers_frame(tensors: Mapping[str, TensorSummary], formats: Sequence[str]
         statistics = tensor.statistics()
         for format in formats:
             shared = {"layer": layer, "name": names[layer], "row": place, "format": format}
-            entries += [shared | _cell(layer, row) for row in clipping_rows(statistics, format, scheme)]
+            entries += [shared | _cell(layer, row) for row in clipping_rows(statistics, format, scheme, own)]
     frame = pd.DataFrame(entries, columns=[*COLUMNS, *RANGE])
     labels = list(dict.fromkeys(zip(frame["format"], frame["observer"], strict=True)))
     labels.sort(key=lambda pair: (formats.index(pair[0]), pair[1]))
@@ -39,16 +42,16 @@ def observers_frame(tensors: Mapping[str, TensorSummary], formats: Sequence[str]
     return frame
 
 
-def observers_title(frame: pd.DataFrame) -> str:
-    """At the coarsest format, where the choice matters most: who is best how often, and what the exact range loses."""
+def observers_title(frame: pd.DataFrame, own: str = "") -> str:
+    """At the coarsest format, where the choice matters most: who is best how often, and what the run's own loses."""
     known = frame[np.isfinite(frame["value"])]
     if known.empty:
         return "No range to compare"
     format = known.groupby("format")["value"].median().idxmin()
     values = known[known["format"] == format].pivot(index="layer", columns="observer", values="value")
     best = values.idxmax(axis=1).value_counts()
-    behind = (values.max(axis=1) - values["min_max"]).median() if "min_max" in values else math.nan
-    told = "" if math.isnan(behind) else f"; min_max is {behind:.1f} dB below the best in the median"
+    behind = (values.max(axis=1) - values[own]).median() if own in values else math.nan
+    told = "" if math.isnan(behind) else f"; this run's {own} is {behind:.1f} dB below the best in the median"
     return f"At {format}, {best.index[0]} loses least in {best.iloc[0]} of {plural(len(values), 'layer')}{told}"
 
 

@@ -33,13 +33,13 @@ def answer(view: View) -> str:
     rows = state.rows(view.sweep)
     found = concentration(rows)
     samples = plural(max((row["samples"] for row in rows), default=0), "sample")
-    estimated = f", {_trust(view)}" if view.estimated else ""
+    trust = _trust(view) if view.estimated else ""
     if found is None:
-        return f"{ranking_title(view.frame(), view.by, _whole(view))}{estimated and f' ({estimated[2:]})'}."
+        return f"{ranking_title(view.frame(), view.by, _whole(view))}{f' ({trust})' if trust else ''}."
     worst, measured = found
     names = ", ".join(short_names(worst, WIDTH)[:NAMED]) + (" and others" if len(worst) > NAMED else "")
-    does = "does" if len(worst) == 1 else "do"
-    return f"{len(worst)} of {plural(measured, 'layer')} {does} 80 % of the damage: {names} ({samples}{estimated})."
+    does, basis = "does" if len(worst) == 1 else "do", ", ".join(filter(None, (samples, trust)))
+    return f"{len(worst)} of {plural(measured, 'layer')} {does} 80 % of the damage: {names} ({basis})."
 
 
 def show_pictures(view: View) -> None:

@@ -22,17 +22,17 @@ def show_observers(view: View) -> None:
     """Controls, heatmap and the ranges as numbers, of the layers that the ranking shows."""
     path = home.artifacts() / str(view.sweep.facts.get("calibration_file"))
     part, formats, scheme = _controls(view)
-    frame = view.frame()
+    own, frame = state.selected_setting(view.sweep).observer, view.frame()
     layers = tuple(frame[frame["shown"]]["layer"])
     try:
-        found = _ranges(str(path), layers, part, formats, scheme)
+        found = _ranges(str(path), layers, part, formats, scheme, own)
     except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
         st.info(NO_FILE.format(path.name), icon=":material/folder_off:")
         return
     if not formats or found.empty:
         st.info("Choose a format; formats with block scales of their own need no observer.", icon=":material/tune:")
         return
-    figure = heatmap_figure(found, observers_title(found), selected=view.shown)
+    figure = heatmap_figure(found, observers_title(found, own), selected=view.shown)
     show_chart(figure, "layers_observers", select=True)
     st.caption(
         f"SQNR of the {part.lower()} with one scale for all, in dB, from the histograms of the calibration pass: "
@@ -69,7 +69,9 @@ def _formats() -> list[str]:
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _ranges(path: str, layers: tuple[str, ...], part: str, formats: tuple[str, ...], scheme: str) -> pd.DataFrame:
+def _ranges(
+    path: str, layers: tuple[str, ...], part: str, formats: tuple[str, ...], scheme: str, own: str
+) -> pd.DataFrame:
     known = calibration_at(path).layers
     tensors = {}
     for layer in layers:
@@ -77,4 +79,4 @@ def _ranges(path: str, layers: tuple[str, ...], part: str, formats: tuple[str, .
         seen = [tensor for tensor in found.values() if part == WEIGHTS or len(tensor.batch_minimum)]
         if seen:
             tensors[layer] = seen[0]
-    return observers_frame(tensors, formats, scheme)
+    return observers_frame(tensors, formats, scheme, own)

@@ -1,7 +1,7 @@
 """Fine-tuning a mixed model from the page: start it, watch its loss, see what it wins back."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from qdash import home
 from qdash.charts.training import curve_figure, curve_frame, models_figure, models_frame
 from qdash.history import QatRun, Sweep, load_qat
 from qdash.jobs import client
-from qdash.modes.qat import Qat
+from qdash.modes.qat import Loss, Qat
 from qdash.results.text import count, metric_value, plural, points, share
 from qdash.store.runs import Run
 from qdash.ui import progress, state
@@ -19,7 +19,7 @@ from qdash.ui.start import attempted
 from qdash.ui.words import escaped, help_text
 
 STEPS = 200
-LOSSES = ("distillation", "distillation_kl", "labels")
+LOSSES = tuple(loss for loss in get_args(Loss) if loss != "auto")
 
 
 def show_fine_tune(sweep: Sweep, keep: Sequence[str]) -> None:

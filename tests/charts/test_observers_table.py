@@ -36,7 +36,10 @@ def test_it_says_what_the_panel_of_a_layer_says():
 
 def test_the_title_names_the_best_observer_where_bits_are_few():
     frame = observers_frame(tensors(6), FORMATS, "affine")
-    assert observers_title(frame).startswith("At int4, mse loses least in 6 of 6 layers; min_max is ")
+    assert observers_title(frame) == "At int4, mse loses least in 6 of 6 layers"
+    assert observers_title(frame, "mse").endswith("; this run's mse is 0.0 dB below the best in the median")
+    own = "percentile:percentile=99"
+    assert own in set(observers_frame(tensors(2), FORMATS, "affine", own)["observer"])
     assert heatmap_figure(frame, observers_title(frame)).data
     assert observers_title(frame[:0]) == "No range to compare"
 

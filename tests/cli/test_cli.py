@@ -8,13 +8,9 @@ import sys
 import time
 
 import pytest
+from cli_helpers import qdash
 
 SWEEP = ["sweep", "--model", "demo:digits-resnet", "--data", "demo:digits"]
-
-
-def qdash(*arguments, **options):
-    command = [sys.executable, "-m", "qdash", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,10 @@ import time
 
 import numpy as np
 import pytest
+from cli_helpers import qdash
 from safetensors import safe_open
 
 SWEEP = ["--model", "demo:digits-mobilenet", "--data", "demo:digits", "--samples", "64", "--weight-format", "int4"]
-
-
-def qdash(*arguments, **options):
-    command = [sys.executable, "-m", "qdash", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 @pytest.fixture(scope="module")

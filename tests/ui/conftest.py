@@ -9,12 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
+from ui_helpers import swept_home
 
-from qdash.answers import create_measure_run
 from qdash.jobs import client
-from qdash.pipeline import run_inline
 from qdash.records import Facts, Progress
-from qdash.spec import SweepSpec, checked
 from qdash.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -24,48 +22,16 @@ Open = Callable[..., AppTest]
 @pytest.fixture(scope="session")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder whose store holds one finished sweep of the demo's LSTM with its measured curve."""
-    folder = tmp_path_factory.mktemp("real")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QDASH_HOME", str(folder))
-        patch.delenv("QDASH_STORE_URL", raising=False)
-        spec = checked(
-            SweepSpec,
-            model="demo:digits-lstm",
-            data="demo:digits",
-            weight_formats=["int3"],
-            samples=90,
-            batch_size=45,
-            calibration_samples=32,
-        )
-        with Store.open() as store:
-            sweep = store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
-            run_inline(store, sweep)
-            run_inline(store, create_measure_run(store, sweep))
-    return folder
+    values = {"weight_formats": ["int3"], "samples": 90, "batch_size": 45, "calibration_samples": 32}
+    return swept_home(tmp_path_factory.mktemp("real"), "lstm", curve=True, **values)
 
 
 @pytest.fixture(scope="session")
 def mobilenet_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder with a finished sweep of the demo's MobileNet, two settings; the first one's curve is measured."""
-    folder = tmp_path_factory.mktemp("mobilenet")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QDASH_HOME", str(folder))
-        patch.delenv("QDASH_STORE_URL", raising=False)
-        spec = checked(
-            SweepSpec,
-            model="demo:digits-mobilenet",
-            data="demo:digits",
-            weight_formats=["int4", "int8"],
-            weight_granularity="per_tensor",
-            samples=64,
-            batch_size=64,
-            calibration_samples=64,
-        )
-        with Store.open() as store:
-            sweep = store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
-            run_inline(store, sweep)
-            run_inline(store, create_measure_run(store, sweep))
-    return folder
+    values = {"weight_formats": ["int4", "int8"], "weight_granularity": "per_tensor", "samples": 64}
+    values |= {"batch_size": 64, "calibration_samples": 64}
+    return swept_home(tmp_path_factory.mktemp("mobilenet"), "mobilenet", curve=True, **values)
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
-from ui_helpers import press, text_of
+from ui_helpers import press, swept_home, text_of
 
 from qdash.pipeline import run_inline
 from qdash.records import Facts
-from qdash.spec import SweepSpec, checked
+from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui import state
 from qdash.ui.layers_pictures import VIEWS
@@ -17,23 +17,9 @@ from qdash.ui.layers_pictures import VIEWS
 @pytest.fixture(scope="module")
 def estimate_home(tmp_path_factory):
     """A home folder with a finished estimate of the demo's MobileNet."""
-    folder = tmp_path_factory.mktemp("estimate")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QDASH_HOME", str(folder))
-        patch.delenv("QDASH_STORE_URL", raising=False)
-        spec = checked(
-            SweepSpec,
-            model="demo:digits-mobilenet",
-            data="demo:digits",
-            method="gradient",
-            weight_formats=["int4"],
-            samples=64,
-            batch_size=64,
-            calibration_samples=64,
-        )
-        with Store.open() as store:
-            run_inline(store, store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
-    return folder
+    values = {"method": "gradient", "weight_formats": ["int4"], "samples": 64}
+    values |= {"batch_size": 64, "calibration_samples": 64}
+    return swept_home(tmp_path_factory.mktemp("estimate"), "mobilenet", **values)
 
 
 @pytest.fixture

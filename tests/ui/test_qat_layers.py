@@ -3,11 +3,9 @@
 import shutil
 
 import pytest
-from ui_helpers import text_of
+from ui_helpers import swept_home, text_of
 
 from qdash.history import load_sweep
-from qdash.pipeline import run_inline
-from qdash.spec import SweepSpec, checked
 from qdash.store.store import Store
 
 BEFORE = ["ptq_model_output_kl", "ptq_model_output_sqnr_db", "ptq_metric_delta"]
@@ -16,23 +14,9 @@ BEFORE = ["ptq_model_output_kl", "ptq_model_output_sqnr_db", "ptq_metric_delta"]
 @pytest.fixture(scope="module")
 def trained_home(tmp_path_factory):
     """A home folder with a finished sweep of the demo's LSTM whose layers are fine-tuned for two steps."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QDASH_HOME", str(folder))
-        patch.delenv("QDASH_STORE_URL", raising=False)
-        spec = checked(
-            SweepSpec,
-            model="demo:digits-lstm",
-            data="demo:digits",
-            mode="qat:steps=2",
-            weight_formats=["int3"],
-            samples=64,
-            batch_size=64,
-            calibration_samples=32,
-        )
-        with Store.open() as store:
-            run_inline(store, store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
-    return folder
+    values = {"mode": "qat:steps=2", "weight_formats": ["int3"], "samples": 64}
+    values |= {"batch_size": 64, "calibration_samples": 32}
+    return swept_home(tmp_path_factory.mktemp("trained"), "lstm", **values)
 
 
 @pytest.fixture
