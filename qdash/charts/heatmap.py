@@ -16,7 +16,7 @@ from qdash.results.text import decibels, plural, shortened
 
 KINDS = ("weight_sqnr_db", "input_sqnr_db", "layer_output_sqnr_db", "model_output_sqnr_db")
 COLUMNS = ["layer", "name", "row", "column", "label", "value", "text", "hover"]
-TEXT_CELLS, TEXT_COLUMNS, CLICK_CELLS, LABELS, LEVEL_LABELS, NAME_WIDTH = 400, 16, 3000, 45, 4, 24
+TEXT_CELLS, TEXT_COLUMNS, CLICK_CELLS, LABELS, LEVEL_LABELS, NAME_WIDTH = 400, 10, 3000, 45, 4, 24
 
 
 def settings_frame(
