@@ -1,5 +1,8 @@
 """Opening a database: address, pragmas, and migrations that concurrent openers can't run twice."""
 
+import random
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,9 +81,24 @@ def _make_parent(file: Path) -> None:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
-    # The timeout comes first: turning WAL on needs a lock that another opener may hold.
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    _turn_wal_on(connection)
+
+
+def _turn_wal_on(connection: Any) -> None:
+    # The busy timeout doesn't help here: of two openers that both read and both want to write, SQLite tells one at
+    # once that the database is locked, for neither could ever go on.
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the low byte is the kind
+            if not busy or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))
 
 
 def _migrate(engine: sa.Engine) -> None:

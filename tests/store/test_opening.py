@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -67,6 +69,21 @@ def test_processes_that_open_one_new_store_at_once_don_t_clash(url: str) -> None
     assert errors == ["", "", ""]
     with Store.open(url) as store:
         assert len(store.runs()) == 3
+
+
+def test_a_new_store_that_another_opener_is_writing_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "s.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    # SQLite calls no busy handler here, whatever the timeout.
+    hasty = sqlite3.connect(tmp_path / "s.sqlite")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        hasty.execute("PRAGMA journal_mode=WAL")
+    hasty.close()
+    release = threading.Timer(0.3, other.rollback)
+    release.start()
+    connect(f"sqlite:///{tmp_path / 's.sqlite'}").dispose()
+    assert not other.in_transaction
+    other.close()
 
 
 def test_a_store_is_opened_again_with_its_runs(url: str) -> None:
