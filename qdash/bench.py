@@ -64,7 +64,7 @@ class Bench:
         self.tied = tied or {}
         self.kinds = dict(layers) | {name: kind for others in self.tied.values() for name, kind in others.items()}
         self.reader = reader
-        self.recorder = Recorder(instrument)
+        self.recorder = Recorder(instrument, frozenset(self.kinds))
         self.calibration = calibration
         self._trained: Trained = {}
         self._quantizers: dict[tuple[str, str], LayerQuantizer] = {}
@@ -131,9 +131,9 @@ class Bench:
         """From now on these layers are quantized with what fine-tuning made of them."""
         self._trained, self._quantizers = trained, {}
 
-    def twin(self) -> "Bench":
-        """Another bench on the same model, for another batch at the same time; it records no gradients."""
-        return Bench(
+    def twin(self, **recording: bool) -> "Bench":
+        """Another bench on the same model, for another batch at the same time; quantizers known by now are shared."""
+        twin = Bench(
             self.instrument,
             self.layers,
             self.settings,
@@ -141,7 +141,10 @@ class Bench:
             self.calibration,
             tied=self.tied,
             seed=self.seed,
+            **recording,
         )
+        twin._trained, twin._quantizers = self._trained, self._quantizers
+        return twin
 
     def quantizers(self, layer: str, setting: Setting) -> dict[str, LayerQuantizer]:
         """Of every site of a layer."""

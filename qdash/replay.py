@@ -3,6 +3,9 @@
 With only layer l quantized, all that ended before l began is what FP32 computed, at every level of nesting. Models may
 write in place: an output that changed after its module returned is kept as a copy from its moment and handed back as a
 fresh copy; a module that writes into its arguments does so again; outputs that are views of an argument stay views.
+
+Only what a replay can hand back is held: a call that ended after the last layer within its parent began is either run
+again, as the layer's own successor, or lies in what its parent hands back.
 """
 
 from collections.abc import Callable
@@ -24,6 +27,7 @@ class Slot:
     name: str
     end: int
     output: Any
+    kept: bool = True  # whether the output is still there to be handed back
     macs: float = 0.0  # executed within, nested calls included
     inputs: Any = None
     fresh: bool = False  # the output is written to later: hand back copies
@@ -58,17 +62,21 @@ class Tape:
         position, skipped = 0, 0.0
         while position < stop:
             slot = self.slots[position]
-            handed_back = slot.end <= stop
+            handed_back = slot.kept and slot.end <= stop
             skipped += slot.macs if handed_back else 0.0
             position = slot.end if handed_back else position + 1
         return self.macs - skipped
 
 
 class Recorder:
-    """Records and replays forwards of an instrumented model."""
+    """Records and replays forwards of an instrumented model.
 
-    def __init__(self, instrument: Instrument):
+    layers: the modules whose outputs are kept, and that replays start from; None: any.
+    """
+
+    def __init__(self, instrument: Instrument, layers: frozenset[str] | None = None):
         self.instrument = instrument
+        self._layers = layers
         self._fresh_slots: frozenset[int] = frozenset()
         self._fresh_inputs: frozenset[int] = frozenset()
         self._writes_to_batch = False
@@ -87,7 +95,9 @@ class Recorder:
         is called before each.
         """
         while True:
-            recording = _Recording(self._fresh_slots, self._fresh_inputs, keep_inputs, self.draws, self._executed)
+            recording = _Recording(
+                self._layers, self._fresh_slots, self._fresh_inputs, keep_inputs, self.draws, self._executed
+            )
             starting()
             before = self._executed()
             state = RandomState.now()
@@ -131,6 +141,7 @@ class Recorder:
 class _Recording:
     def __init__(
         self,
+        layers: frozenset[str] | None,
         fresh_slots: frozenset[int],
         fresh_inputs: frozenset[int],
         keep_inputs: frozenset[str],
@@ -138,6 +149,7 @@ class _Recording:
         executed: Callable[[], float],
     ):
         self.slots: list[Slot] = []
+        self._layers, self._last_layer = layers, -1  # the slot of the last call of one
         self._fresh_slots, self._fresh_inputs = fresh_slots, fresh_inputs
         self._keep_inputs, self._draws, self._executed = keep_inputs, draws, executed
         self._output_versions: list[list[int]] = []
@@ -148,6 +160,8 @@ class _Recording:
         slot = Slot(name, 0, None)
         self.slots.append(slot)
         self._output_versions.append([])
+        if self._is_layer(name):
+            self._last_layer = position
         given = list(tensors([args, kwargs]))
         versions = [t._version for t in given]
         state = RandomState.now() if self._draws else None
@@ -163,8 +177,22 @@ class _Recording:
         slot.writes = [(i, t.clone()) for i, t in enumerate(given) if t._version != versions[i]]
         if state is not None and not state.same(after := RandomState.now()):
             slot.random_after = after
+        self._drop_within(position)
         self._keep(slot, position, output, given)
         return output
+
+    def _is_layer(self, name: str) -> bool:
+        return self._layers is None or name in self._layers
+
+    def _drop_within(self, parent: int) -> None:
+        """Lets go of the parent's calls that ended after the last layer in it began, except layers."""
+        position = parent + 1
+        while position < len(self.slots):
+            slot = self.slots[position]
+            if slot.kept and slot.end > self._last_layer and not self._is_layer(slot.name):
+                slot.output, slot.kept, slot.writes, slot.aliases = None, False, [], []
+                self._output_versions[position] = []
+            position = slot.end
 
     def _keep(self, slot: Slot, position: int, output: Any, given: list[Tensor]) -> None:
         slot.output, slot.fresh = output, position in self._fresh_slots
@@ -194,7 +222,7 @@ class _Replaying:
                 f"the model does not repeat its calls: {slot.name} was called first and now {name}, with the same "
                 "input; remove what depends on time, counters or unseeded random numbers from its forward"
             )
-        if slot.end > self.stop:
+        if not slot.kept or slot.end > self.stop:
             self.position += 1
             return forward(*args, **kwargs)
         self.position = slot.end

@@ -23,6 +23,7 @@ from qdash.metrics.base import REGISTRY as METRICS
 from qdash.models.base import REGISTRY as MODELS
 from qdash.outputs import reader_for
 from qdash.random_state import RandomState, seed_everything
+from qdash.replay import Recorder
 from qdash.samples import Batch
 from qdash.spec import AUTO, Setting, Source, matches
 from qdash.sweep.census import Census
@@ -167,7 +168,8 @@ def _selected(found: Found, patterns: str) -> tuple[dict[str, LayerKind], dict[s
 def _check_reference(bench: Bench) -> None:
     if bool(torch.isfinite(bench.reference).all()):
         return
-    in_order = sorted(enumerate(bench.tape.slots), key=lambda pair: (pair[1].end, -pair[0]))  # as they returned
+    whole = Recorder(bench.instrument).record(bench.batch.args, bench.batch.kwargs)
+    in_order = sorted(enumerate(whole.slots), key=lambda pair: (pair[1].end, -pair[0]))  # as they returned
     for _, slot in in_order:
         output = first_float(slot.output)
         if output is not None and not bool(torch.isfinite(output).all()):

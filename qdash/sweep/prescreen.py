@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qdash.bench import Bench, Item
+from qdash.bench import Item
 from qdash.errors import ModelError
 from qdash.estimation import estimated
 from qdash.sweep.prepare import Prepared
@@ -13,18 +13,7 @@ def suspicious_first(prepared: Prepared, items: Sequence[Item]) -> list[Item]:
 
     In network order where the model has no gradients. The same order in every process.
     """
-    known = prepared.bench
-    bench = Bench(
-        known.instrument,
-        known.layers,
-        known.settings,
-        known.reader,
-        known.calibration,
-        keep_inputs=True,
-        records_gradients=True,
-        tied=known.tied,
-        seed=known.seed,
-    )
+    bench = prepared.bench.twin(keep_inputs=True, records_gradients=True)
     try:
         bench.load(prepared.first)
         found = list(estimated(bench, items, passes=1, kl_passes=0, loss_passes=0))

@@ -115,14 +115,15 @@ def test_every_stop_gives_the_bits_of_a_full_forward(name):
             assert torch.equal(recorder.replay(tape, stop, (x,), {}), expected), f"stop {stop}"
 
 
+@pytest.mark.parametrize("keeps_all", [True, False], ids=["all kept", "layers kept"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_changed_layer_gives_the_bits_of_a_full_forward(name):
+def test_a_changed_layer_gives_the_bits_of_a_full_forward(name, keeps_all):
     build, shape = MODELS[name]
     torch.manual_seed(0)
     model, x = build().eval(), torch.randn(shape)
     layers = [n for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     with Instrument(model) as instrument:
-        recorder = Recorder(instrument)
+        recorder = Recorder(instrument, None if keeps_all else frozenset(layers))
         torch.manual_seed(5)
         tape = recorder.record((x,), {})
         for layer in layers:
@@ -179,6 +180,30 @@ def test_a_buffer_that_forward_changes_is_restored_and_said():
         assert torch.equal(first, second)
         assert any("steps" in note for note in instrument.notes)
     assert model.steps.item() == 0
+
+
+def test_only_what_a_replay_hands_back_is_held():
+    block = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU(), nn.Dropout(0.0))
+    model = nn.Sequential(block, nn.Linear(2, 2), nn.Softmax(1)).eval()
+    layers = ("0.0", "0.2", "1")
+    with Instrument(model) as instrument:
+        recorders = Recorder(instrument, frozenset(layers)), Recorder(instrument)
+        tape, whole = (recorder.record((torch.ones(1, 2),), {}) for recorder in recorders)
+        ran = {layer: _called(instrument, recorders[0], tape, layer) for layer in layers}
+        assert ran == {layer: _called(instrument, recorders[1], whole, layer) for layer in layers}
+    dropped = {slot.name for slot in tape.slots if not slot.kept}
+    assert dropped == {"0.3", "0.4", "2"}
+    assert all(slot.output is None for slot in tape.slots if slot.name in dropped)
+    assert all(slot.kept for slot in whole.slots)
+
+
+def _called(instrument, recorder, tape, layer):
+    """Names of the modules that a replay from the layer's first call runs."""
+    names = []
+    instrument.count = lambda name, args, kwargs, output: names.append(name) or 0.0
+    recorder.replay(tape, tape.calls[layer][0], (torch.ones(1, 2),), {})
+    instrument.count = None
+    return names
 
 
 def test_work_from_counts_what_a_replay_executes():
