@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -123,8 +123,8 @@ class Bench:
         key = site, setting.key
         if key not in self._quantizers:
             module, kind = self.instrument.modules[site], self.kinds[site]
-            statistics, trained = partial(self.statistics, site), self._trained.get(key)
-            self._quantizers[key] = LayerQuantizer(site, module, kind, setting, statistics, trained)
+            trained = self._trained.get(key)
+            self._quantizers[key] = LayerQuantizer(site, module, kind, setting, self.statistics_of(site), trained)
         return self._quantizers[key]
 
     def use_trained(self, trained: Trained) -> None:
@@ -224,16 +224,24 @@ class Bench:
         signals, lost = zip(*found, strict=True)
         return {"weight_signal": sum(signals), "weight_noise": sum(lost)} if seen else {}
 
-    def statistics(self, site: str, name: str) -> Statistics:
-        """Of an input of a layer's module in the calibration pass. Raises ModelError where it was never called."""
-        assert self.calibration is not None, "a setting with calibrated ranges needs a calibration"
-        summary = self.calibration.layers[site].inputs[name]
-        if not len(summary.batch_minimum):
-            raise ModelError(
-                f"{site}: it was not called during calibration, so its {name} has no range; give calibration samples "
-                "that reach it, use --mode dynamic, or leave it out with --layers"
-            )
-        return summary.statistics()
+    def statistics_of(self, site: str) -> Callable[[str], Statistics]:
+        """Name of an input of a layer's module → its statistics in the calibration pass.
+
+        What it returns holds no bench, which quantizers that outlive one would keep alive with all it recorded.
+        """
+        return partial(_statistics, self.calibration, site)
+
+
+def _statistics(calibration: Calibration | None, site: str, name: str) -> Statistics:
+    """Raises ModelError where the input was never seen."""
+    assert calibration is not None, "a setting with calibrated ranges needs a calibration"
+    summary = calibration.layers[site].inputs[name]
+    if not len(summary.batch_minimum):
+        raise ModelError(
+            f"{site}: it was not called during calibration, so its {name} has no range; give calibration samples "
+            "that reach it, use --mode dynamic, or leave it out with --layers"
+        )
+    return summary.statistics()
 
 
 class Stopwatch:

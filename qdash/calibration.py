@@ -71,15 +71,17 @@ class Calibration:
         partial.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> "Calibration":
-        """Raises FileNotFoundError where there is none."""
+    def load(cls, path: Path, weights: bool = True) -> "Calibration":
+        """Without the summaries of the weights if told so. Raises FileNotFoundError where there is none."""
         with np.load(path, allow_pickle=False) as archive:
             index = json.loads(str(archive["index"]))
-            columns = {name: _split(archive[name], archive[f"{name} sizes"]) for name in _FIELDS}
-        tensors = iter(_summary({name: parts[i] for name, parts in columns.items()}) for i in range(_count(index)))
+            wanted = np.array([w for _, i, ws in index for w in [True] * len(i) + [weights] * len(ws)], bool)
+            columns = {name: _split(archive[name], archive[f"{name} sizes"], wanted) for name in _FIELDS}
+        tensors = iter(_summary({name: parts[i] for name, parts in columns.items()}) for i in range(int(wanted.sum())))
         layers = {}
-        for layer, inputs, weights in index:
-            layers[layer] = LayerSummary({n: next(tensors) for n in inputs}, {n: next(tensors) for n in weights})
+        for layer, inputs, names in index:
+            of_inputs = {name: next(tensors) for name in inputs}
+            layers[layer] = LayerSummary(of_inputs, {name: next(tensors) for name in names} if weights else {})
         return cls(layers)
 
 
@@ -87,13 +89,11 @@ _FIELDS = tuple(f.name for f in fields(TensorSummary))
 _SCALARS = ("minimum", "maximum")
 
 
-def _split(values: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
+def _split(values: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> list[np.ndarray]:
+    if not wanted.all():
+        values, sizes = values[np.repeat(wanted, sizes)], sizes[wanted]
     return np.split(values, np.cumsum(sizes)[:-1])
 
 
 def _summary(values: dict[str, np.ndarray]) -> TensorSummary:
     return TensorSummary(**{name: v[0] if name in _SCALARS else v for name, v in values.items()})
-
-
-def _count(index: list[list[Any]]) -> int:
-    return sum(len(inputs) + len(weights) for _, inputs, weights in index)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from qdash.errors import InputError, MissingLibraryError
+from qdash.store.schema import METADATA, VERSION
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.stem for path in (MIGRATIONS / "versions").glob("m*.py"))
@@ -102,7 +103,7 @@ def _turn_wal_on(connection: Any) -> None:
 
 
 def _migrate(engine: sa.Engine) -> None:
-    # Alembic costs 0.2 s to import: only where there is something to do.
+    # Alembic costs 0.2 s and 15 MB to import: only an older store needs it.
     with engine.connect() as connection:
         if _version(connection) == HEAD:
             return
@@ -110,10 +111,11 @@ def _migrate(engine: sa.Engine) -> None:
         version = _version(connection)
         if version is None:
             _refuse_foreign(connection)
+            _create(connection)
         elif version > HEAD:
             raise InputError(f"the store {shown(engine.url)} was written by a newer qdash ({version}); update qdash")
-        if version != HEAD:
-            _upgrade(connection)
+        elif version != HEAD:
+            upgrade(connection)
 
 
 def _version(connection: sa.Connection) -> str | None:
@@ -142,7 +144,14 @@ def _alone(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _create(connection: sa.Connection) -> None:
+    METADATA.create_all(connection)
+    VERSION.create(connection)
+    connection.execute(sa.insert(VERSION).values(version_num=HEAD))
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Runs the migrations that an older store lacks."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory

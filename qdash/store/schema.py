@@ -74,3 +74,10 @@ WORKER = sa.Table(
     sa.Column("started", sa.Float, nullable=False),
     sa.Column("heartbeat", sa.Float, nullable=False),
 )
+
+# As Alembic makes it, to which it belongs.
+VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(naming_convention={"pk": "%(table_name)s_pkc"}),
+    sa.Column("version_num", sa.String(32), primary_key=True),
+)

@@ -18,14 +18,25 @@ _NEVER, _USUALLY = (1 << 31) - 1, 1 << 26
 @contextmanager
 def reused() -> Iterator[None]:
     """Freed memory stays with the process inside the block, and goes back to the system after it."""
-    if platform.libc_ver()[0] != "glibc":
+    libc = _glibc()
+    if libc is None:
         yield
         return
-    libc = ctypes.CDLL(None)
     libc.mallopt(_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
     libc.mallopt(_TRIM_THRESHOLD, _NEVER)
     try:
         yield
     finally:
         libc.mallopt(_TRIM_THRESHOLD, _USUALLY)
+        give_back()
+
+
+def give_back() -> None:
+    """Hands free memory to the system: after a phase whose blocks are of other sizes than those to come."""
+    libc = _glibc()
+    if libc is not None:
         libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -74,7 +74,7 @@ def trainable(bench: Bench, layers: Sequence[str], setting: Setting, options: Qa
             bench.instrument.modules[site],
             bench.kinds[site],
             setting,
-            partial(bench.statistics, site),
+            bench.statistics_of(site),
             [name for name, summary in inputs.items() if len(summary.batch_minimum)],
             bench.reference.device,
             options.learned_scale,

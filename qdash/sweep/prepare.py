@@ -28,6 +28,7 @@ from qdash.samples import Batch
 from qdash.spec import AUTO, Setting, Source, matches
 from qdash.sweep.census import Census
 from qdash.sweep.evaluation import evaluating
+from qdash.sweep.heap import give_back
 from qdash.sweep.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.subject import Subject, load_subject
 from qdash.sweep.training_set import TrainingSet
@@ -126,10 +127,10 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
         subject = prepared.subject
         seed_everything(spec.seed)
         batches = subject.batches(subject.calibration, subject.calibration_indices, spec.calibration_batch_size)
-        prepared.bench.calibration = calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between)
-        prepared.bench.calibration.save(path)
-    else:
-        prepared.bench.calibration = Calibration.load(path)
+        calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
+        give_back()
+    # The weights' summaries are for looking at.
+    prepared.bench.calibration = Calibration.load(path, weights=False)
 
 
 def _surveyed(instrument: Instrument, first: Batch, folding: Folding, include: Sequence[str]) -> tuple[Found, Any]:

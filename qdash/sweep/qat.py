@@ -1,7 +1,6 @@
 """Fine-tunes a whole mixed model and measures it beside the one that was only quantized."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from qdash.bench import Bench, Measured, Stopwatch
 from qdash.instrument import Override
@@ -86,4 +85,4 @@ class QatWork(BatchedWork[str]):
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
         module, kind = bench.instrument.modules[name], bench.kinds[name]
-        return LayerQuantizer(name, module, kind, self.spec.setting, partial(bench.statistics, name), trained)
+        return LayerQuantizer(name, module, kind, self.spec.setting, bench.statistics_of(name), trained)

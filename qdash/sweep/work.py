@@ -4,6 +4,9 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from qdash.bench import Bench, Item, Measured
 from qdash.energy import energy, noise
 from qdash.instrument import Forward, Override
@@ -14,6 +17,7 @@ from qdash.spec import Setting, SweepSpec
 from qdash.stats.sequential import Looks
 from qdash.sweep.batched import BatchedWork
 from qdash.sweep.flush import count
+from qdash.sweep.heap import give_back
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
@@ -52,6 +56,7 @@ class SweepWork(BatchedWork[Item]):
             items = [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
             exact = self._method.measures_output and not self._method.estimates
             self._items = suspicious_first(prepared, items) if exact and prepared.bench.calibration else items
+            give_back()
         items = self._items
         return items if self._race is None else [i for i in items if self._race.runs(i.layer, i.setting.key)]
 
@@ -106,25 +111,29 @@ def baseline(bench: Bench) -> Measured:
 
 def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[Score, Measured]]:
     """The all-quantized model on the current batch, and its error at every layer's output."""
-    sums: dict[str, dict[str, Any]] = {layer: {} for layer in bench.layers}
-    rows = {site: layer for layer in bench.layers for site in bench.sites(layer)}
+    # One tensor for all: many small ones made on the way would leave holes in the heap that no activation fits.
+    sums = torch.zeros(len(bench.layers), 2, dtype=torch.float64, device=bench.reference.device)
+    rows = {site: sums[i] for i, layer in enumerate(bench.layers) for site in bench.sites(layer)}
+    compared: set[str] = set()
     quantized = bench.quantized(setting)
-    overrides = {site: _comparing(bench, site, run, sums[rows[site]]) for site, run in quantized.items()}
+    overrides = {site: _comparing(bench, site, run, rows[site], compared) for site, run in quantized.items()}
     yield Score("all_quantized", "", setting.key, batch), Measured({}, bench.compared(bench.run(overrides)))
-    for layer, found in sums.items():
-        if found:
-            yield Score("cumulative", layer, setting.key, batch), Measured(found)
+    for layer, (signal, lost) in zip(bench.layers, sums, strict=True):
+        if compared.intersection(bench.sites(layer)):
+            yield Score("cumulative", layer, setting.key, batch), Measured({"signal": signal, "noise": lost})
 
 
-def _comparing(bench: Bench, site: str, run: Override, sums: dict[str, Any]) -> Override:
+def _comparing(bench: Bench, site: str, run: Override, sums: Tensor, compared: set[str]) -> Override:
+    """Runs the module and adds to `sums` (2,) the energies of its FP32 output and of its error."""
     expected = iter(bench.references(site))
 
     def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         output = run(forward, args, kwargs)
         reference, got = next(expected, None), output_tensor(output)
         if reference is not None and reference.shape == got.shape:
-            sums["signal"] = sums.get("signal", 0.0) + energy(reference)
-            sums["noise"] = sums.get("noise", 0.0) + noise(reference, got)
+            compared.add(site)
+            sums[0] += energy(reference)
+            sums[1] += noise(reference, got)
         return output
 
     return override

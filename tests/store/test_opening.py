@@ -18,17 +18,38 @@ from alembic.script import ScriptDirectory
 from qdash import home
 from qdash.errors import InputError
 from qdash.executors.spawning import environment
-from qdash.store.engine import HEAD, MIGRATIONS, connect
-from qdash.store.schema import METADATA
+from qdash.store.engine import HEAD, MIGRATIONS, connect, upgrade
+from qdash.store.schema import METADATA, VERSION
 from qdash.store.store import Store
 
 
 def test_migrations_from_nothing_give_the_tables_of_the_code(url: str) -> None:
-    engine = connect(url)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        upgrade(connection)
+    migrated = described(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == HEAD
+    METADATA.drop_all(engine)
+    VERSION.drop(engine)
     engine.dispose()
+    created = connect(url)
+    assert described(created) == migrated
+    with created.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == HEAD
+        upgrade(connection)  # finds nothing to do
+    created.dispose()
+
+
+def described(engine: sa.Engine) -> dict[str, object]:
+    """All that can be asked of every table."""
+    inspector, found = sa.inspect(engine), {}
+    for table in inspector.get_table_names():
+        columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in inspector.get_columns(table)]
+        keys = inspector.get_pk_constraint(table), inspector.get_foreign_keys(table)
+        found[table] = columns, keys, sorted(inspector.get_indexes(table), key=str)
+    return found
 
 
 def test_migrations_are_one_line_and_the_last_is_the_head() -> None:
