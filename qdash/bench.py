@@ -84,7 +84,7 @@ class Bench:
 
         Layers called several times see a changed input from their second call on, so their FP32 inputs are kept.
         """
-        self._forget()
+        self.unload()
         self.batch, self.batch_number = batch, number
         self.tape = self._recorded(batch)
         repeated = {name for layer in self.layers if len(self.calls(layer)) > 1 for name in self.sites(layer)}
@@ -94,8 +94,8 @@ class Bench:
             return
         self.reference = self.reader.read(self.tape.output)
 
-    def _forget(self) -> None:
-        """Before the next batch is recorded: two would need twice the memory."""
+    def unload(self) -> None:
+        """Forgets what was recorded, before what comes next needs the memory."""
         self.tape = Tape([], None, 0.0)
         self._references, self._quantized_tapes, self.memo = {}, {}, {}
         if self.edges is not None:

@@ -1,182 +1,148 @@
 """The gradient estimate of each layer's effect on the model's output, on the batch of a bench."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from qdash.backward import DIVERGENCE, ERROR, LOSS, Pass, plan, run_passes
 from qdash.bench import Bench, Item, Measured, Stopwatch
-from qdash.energy import energy
-from qdash.gradients import Gradients, OverwrittenError, floating, products
+from qdash.differences import Differences, differences_of
+from qdash.gradients import Gradients, products
 from qdash.instrument import Override
-from qdash.quantizer import LayerQuantizer
-from qdash.replay import Slot
-
-ERROR, DIVERGENCE, LOSS = "noise", "kl", "loss_change"
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One backward pass: what its products estimate, and the gradients at every layer's inputs and outputs."""
+@dataclass
+class Products:
+    """g·δ of one item, filled pass by pass.
 
-    estimates: str
-    inputs: dict[str, Gradients]
-    outputs: dict[str, Gradients]
+    values: (passes, 2, samples) float64: of the layer's outputs, and of its inputs alone. shared: the sample axis isn't
+    known, so that each sample has its share of the batch's total. reached: whether a gradient arrives at every call.
+    """
+
+    values: Tensor
+    shared: bool = False
+    reached: bool = True
 
 
 def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, loss_passes: int) -> Iterator[Measured]:
-    """One Measured per item; the backward passes are run once per batch."""
+    """One Measured per item; the backward passes are run once per batch.
+
+    Either the gradients of all passes are held, or those of one pass at a time and the differences of all items:
+    whichever is less. Under few settings that is the second.
+    """
+    planned = plan(bench, passes, kl_passes, loss_passes)
+    settings = len({item.setting.key for item in items})
+    way = _pass_by_pass if settings + 1 < len(planned) else _item_by_item
+    return way(bench, items, planned)
+
+
+def _item_by_item(bench: Bench, items: Sequence[Item], planned: Sequence[str]) -> Iterator[Measured]:
     if "passes" not in bench.memo:
-        bench.memo["passes"] = _all_passes(bench, plan(bench, passes, kl_passes, loss_passes))
+        found: list[Pass] = []
+        run_passes(bench, planned, lambda _, each: found.append(each))
+        bench.memo["passes"] = found
     for item in items:
         with Stopwatch() as watch:
-            differences = _differences(bench, item)
-            if _reached(bench.memo["passes"], differences):
-                found, variance = _estimates(bench, bench.memo["passes"], differences)
-            else:
-                found, variance = _measured(bench, item), {}
-        yield Measured(differences.sums | bench.weight_sums(item) | variance, found, watch.seconds)
+            differences, filled = differences_of(bench, item), _empty(bench, planned)
+            for number, each in enumerate(bench.memo["passes"]):
+                _fill(filled, number, each, differences)
+            measured = _concluded(bench, item, planned, filled, differences.sums)
+        yield replace(measured, seconds=watch.seconds)
 
 
-@dataclass(frozen=True)
-class Differences:
-    """Quantized minus FP32 of a layer's modules, per call and floating tensor, and the layer's local sums."""
-
-    outputs: dict[str, list[list[Tensor]]]
-    inputs: dict[str, list[list[Tensor]]]
-    sums: dict[str, Tensor]
-
-
-def plan(bench: Bench, passes: int, kl_passes: int, loss_passes: int) -> list[str]:
-    """What each backward pass estimates; KL only where there are class scores, the loss only where there are labels."""
-    has_classes = bench.reader.class_axis is not None
-    return [ERROR] * passes + [DIVERGENCE] * (kl_passes * has_classes) + [LOSS] * (loss_passes * _has_loss(bench))
+def _pass_by_pass(bench: Bench, items: Sequence[Item], planned: Sequence[str]) -> Iterator[Measured]:
+    known: dict[Item, Measured] = bench.memo.setdefault("estimates", {})
+    new = [item for item in items if item not in known]
+    if new:
+        known |= _all_at_once(bench, new, planned)
+    yield from (known[item] for item in items)
 
 
-def _all_passes(bench: Bench, plan: Sequence[str]) -> list[Pass]:
-    """A model that writes over what its backward pass needs is recorded once more, with copies of that kept."""
-    assert bench.edges is not None, "the bench records gradients"
-    if not bench.edges.overwrites:
-        try:
-            return _backward(bench, plan)
-        except OverwrittenError:
-            bench.edges.overwrites = True
-    with torch.autograd.graph.allow_mutation_on_saved_tensors():
-        bench.load(bench.batch, bench.batch_number)
-        return _backward(bench, plan)
+def _all_at_once(bench: Bench, items: Sequence[Item], planned: Sequence[str]) -> dict[Item, Measured]:
+    differences: dict[Item, Differences] = {}
+    filled = {item: _empty(bench, planned) for item in items}
+    seconds = dict.fromkeys(items, 0.0)
+
+    def use(number: int, found: Pass) -> None:
+        for item in items:
+            with Stopwatch() as watch:
+                if item not in differences:  # not before the first pass, which may have to record anew
+                    differences[item] = differences_of(bench, item)
+                _fill(filled[item], number, found, differences[item])
+            seconds[item] += watch.seconds
+
+    run_passes(bench, planned, use)
+    sums = {item: differences.pop(item).sums for item in items}
+    return {
+        item: replace(_concluded(bench, item, planned, filled[item], sums[item]), seconds=seconds[item])
+        for item in items
+    }
 
 
-def _backward(bench: Bench, plan: Sequence[str]) -> list[Pass]:
-    assert bench.edges is not None, "the bench records gradients"
-    output = bench.differentiable_output()
-    found = []
-    for number, estimates in enumerate(plan):
-        cotangent = _cotangent(bench, estimates, number)
-        inputs, outputs = bench.edges.gradients(output, cotangent)
-        bench.instrument.executed_macs += bench.tape.macs  # a backward to inputs counts as one forward
-        found.append(Pass(estimates, inputs, outputs))
-    return found
-
-
-def _cotangent(bench: Bench, estimates: str, number: int) -> Tensor:
+def _empty(bench: Bench, planned: Sequence[str]) -> Products:
     reference = bench.reference
-    seed = (bench.seed * 1_000_003 + bench.batch_number) * 64 + number
-    generator = torch.Generator().manual_seed(seed)
-    signs = torch.randint(0, 2, reference.shape, generator=generator).to(reference) * 2 - 1
-    if estimates == ERROR:
-        return signs
-    p = torch.softmax(reference.double(), 1)
-    if estimates == DIVERGENCE:  # A = diag(√p) − p√pᵀ has A·Aᵀ = diag(p) − p·pᵀ, the Fisher information of the scores
-        roots = p.sqrt()
-        positions = reference[0, 0].numel()  # KL is the mean over a sample's positions
-        cotangent: Tensor = (roots * signs - p * (roots * signs).sum(1, keepdim=True)) / positions**0.5
-        return cotangent.to(reference)
-    assert bench.batch.target is not None
-    hit: Tensor = torch.nn.functional.one_hot(bench.batch.target, reference.shape[1])
-    expected: Tensor = p - (hit if hit.dim() == 2 else hit.movedim(-1, 1))
-    return expected.to(reference)
+    values = torch.zeros(len(planned), 2, bench.batch.size, dtype=torch.float64, device=reference.device)
+    return Products(values)
 
 
-def _has_loss(bench: Bench) -> bool:
-    target = bench.batch.target
-    return bench.reader.class_axis is not None and target is not None and not target.is_floating_point()
+def _fill(filled: Products, number: int, found: Pass, differences: Differences) -> None:
+    whole, from_inputs = filled.values[number]
+    filled.shared |= _add(whole, found.outputs, differences.outputs)
+    _add(from_inputs, found.inputs, differences.inputs)
+    calls = [call for site in differences.outputs for call in found.outputs.get(site, [])]
+    filled.reached &= all(any(gradient is not None for gradient in call) for call in calls)
 
 
-def _differences(bench: Bench, item: Item) -> Differences:
-    found = Differences({}, {}, {})
-    for site, quantizer in bench.quantizers(item.layer, item.setting).items():
-        found.outputs[site], found.inputs[site] = [], []
-        for position in bench.tape.calls.get(site, ()):
-            with torch.no_grad():
-                _add_call(found, bench, site, quantizer, bench.tape.slots[position])
-    return found
+def _add(values: Tensor, gradients: dict[str, Gradients], differences: dict[str, list[list[Tensor]]]) -> bool:
+    """Per sample; returns whether the sample axis isn't known, so that each has its share of the batch's total."""
+    samples = len(values)
+    found = products(gradients, differences, samples)
+    if found is None:
+        return False
+    is_shared = len(found) != samples
+    # The batch's total, squared, estimates the batch's energy.
+    values += found / samples**0.5 if is_shared else found
+    return is_shared
 
 
-def _add_call(found: Differences, bench: Bench, site: str, quantizer: LayerQuantizer, slot: Slot) -> None:
-    args, kwargs = slot.inputs
-    changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
-    with quantizer.quantized_weights():
-        output = bench.instrument.forward_of(site)(*changed_args, **changed_kwargs)
-    given, expected = floating([args, kwargs]), floating(slot.output)
-    got_inputs, got = floating([changed_args, changed_kwargs]), floating(output)
-    found.inputs[site].append([new - old for new, old in zip(got_inputs, given, strict=True)])
-    found.outputs[site].append([new - old for new, old in zip(got, expected, strict=True)])
-    _add(found.sums, "output", expected, found.outputs[site][-1])
-    if quantizer.quantizes_input:
-        _add(found.sums, "input", given, found.inputs[site][-1])
+def _concluded(bench: Bench, item: Item, planned: Sequence[str], filled: Products, sums: dict[str, Tensor]) -> Measured:
+    if filled.reached:
+        found, variance = _estimates(planned, filled, bench.reference[0].numel())
+    else:
+        found, variance = _measured(bench, item, planned), {}
+    return Measured(sums | bench.weight_sums(item) | variance, found)
 
 
-def _add(sums: dict[str, Tensor], name: str, signal: list[Tensor], noise: list[Tensor]) -> None:
-    """The first tensor stands for the layer, as in the exact methods."""
-    if signal:
-        count = torch.tensor(float(signal[0].numel()), dtype=torch.float64, device=signal[0].device)
-        found = {f"{name}_signal": energy(signal[0]), f"{name}_noise": energy(noise[0])}
-        if name == "output":
-            found["output_count"] = count
-        for key, value in found.items():
-            sums[key] = sums[key] + value if key in sums else value
-
-
-def _estimates(
-    bench: Bench, passes: Sequence[Pass], differences: Differences
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _estimates(planned: Sequence[str], filled: Products, outputs: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Per sample: `noise` = (g·δ)², its part of weights and of inputs, `kl` = (g·δ)²/2 and `loss_change` = g·δ.
 
-    And `noise_variance`: how far the random signs let the batch's noise stray, squared.
+    And `noise_variance`: how far the random signs let the batch's noise stray, squared; for so many output values.
     """
-    samples = bench.batch.size
-    collected: dict[str, list[Tensor]] = {}
-    for number in passes:
-        whole, shared = _products(number.outputs, differences.outputs, samples, bench)
-        from_inputs, _ = _products(number.inputs, differences.inputs, samples, bench)
-        if number.estimates == ERROR:
-            for key, value in (("noise", whole), ("inputs_noise", from_inputs), ("weights_noise", whole - from_inputs)):
-                collected.setdefault(key, []).append(value.square())
-        elif number.estimates == DIVERGENCE:
-            collected.setdefault("kl", []).append(whole.square() / 2)
-        else:
-            collected.setdefault("loss_change", []).append(whole)
-    means = {key: torch.stack(values).mean(0) for key, values in collected.items()}
-    noise = torch.stack(collected["noise"])
-    if shared:  # one draw for the whole batch
+    of = {what: filled.values[[number for number, kind in enumerate(planned) if kind == what]] for what in set(planned)}
+    whole, from_inputs = of[ERROR].unbind(1)
+    noise = whole.square()
+    found = {
+        "noise": noise.mean(0),
+        "inputs_noise": from_inputs.square().mean(0),
+        "weights_noise": (whole - from_inputs).square().mean(0),
+    }
+    if DIVERGENCE in of:
+        found["kl"] = of[DIVERGENCE][:, 0].square().mean(0) / 2
+    if LOSS in of:
+        found["loss_change"] = of[LOSS][:, 0].mean(0)
+    if filled.shared:  # one draw for the whole batch
         noise = noise.sum(1, keepdim=True)
-    return means, {"noise_variance": _variance(noise, bench.reference[0].numel())}
+    return found, {"noise_variance": _variance(noise, outputs)}
 
 
-def _reached(passes: Sequence[Pass], differences: Differences) -> bool:
-    """Whether a gradient arrives at every call of the layer."""
-    calls = [call for site in differences.outputs for call in passes[0].outputs.get(site, [])]
-    return all(any(gradient is not None for gradient in call) for call in calls)
-
-
-def _measured(bench: Bench, item: Item) -> dict[str, Tensor]:
+def _measured(bench: Bench, item: Item, planned: Sequence[str]) -> dict[str, Tensor]:
     """Without a gradient a layer has no effect, or one that the model hides (`torch.no_grad`, `detach`): replayed."""
     quantizers = bench.quantizers(item.layer, item.setting)
     overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
     found = bench.compared(bench.replay(overrides, item.layer))
-    wanted = {ERROR: "noise", DIVERGENCE: "kl"}
-    return {wanted[p.estimates]: found[wanted[p.estimates]] for p in bench.memo["passes"] if p.estimates in wanted}
+    return {key: found[key] for what, key in ((ERROR, "noise"), (DIVERGENCE, "kl")) if what in planned}
 
 
 def _variance(noise: Tensor, outputs: int) -> Tensor:
@@ -189,16 +155,3 @@ def _variance(noise: Tensor, outputs: int) -> Tensor:
     if len(noise) > 1:
         return noise.sum(1).var() / len(noise)
     return noise.square().sum() * (2 / 3 if outputs > 1 or noise.shape[1] == 1 else 0.0)
-
-
-def _products(
-    gradients: dict[str, Gradients], differences: dict[str, list[list[Tensor]]], samples: int, bench: Bench
-) -> tuple[Tensor, bool]:
-    """Per sample; and whether the sample axis isn't known, so that each has its share of the batch's total."""
-    found = products(gradients, differences, samples)
-    if found is None:
-        return torch.zeros(samples, dtype=torch.float64, device=bench.reference.device), False
-    if len(found) == samples:
-        return found, False
-    # The batch's total, squared, estimates the batch's energy.
-    return (found / samples**0.5).expand(samples), True

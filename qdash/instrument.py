@@ -116,6 +116,11 @@ class Instrument:
         finally:
             self.interceptor = before
 
+    def forget_operations(self) -> None:
+        """Functional operations leave `modules`; those that are shown from now on join anew."""
+        for name in [name for name, module in self.modules.items() if isinstance(module, Operation)]:
+            del self.modules.pop(name).forward  # which refers to the operation: it would stay until garbage is sought
+
     def forward_of(self, name: str) -> Forward:
         """The original forward of a module, for use outside a pass of the model; its work is counted."""
         forward = _original(self.modules[name])

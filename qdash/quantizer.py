@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qdash.arguments import inputs_of, with_inputs
+from qdash.errors import ModelError
 from qdash.instrument import Forward
 from qdash.layers.base import LayerKind
 from qdash.quant.statistics import Statistics
@@ -76,6 +77,14 @@ class LayerQuantizer:
                 done[id(value)] = self._quantized(value, name)
         changed = {name: done[id(value)] for name, value in given.items()}
         return with_inputs(self._inputs, args, kwargs, changed)
+
+    def make_ready(self) -> None:
+        """Computes now what would be computed when first needed and kept: weights, their errors, ranges of inputs."""
+        device = next((energies.device for energies in self._energies.values()), torch.device("cpu"))
+        if self.quantizes_input and self._format.needs_range and not self._mode.live_ranges:
+            for name in set(self._inputs) - {"", *self._weight_inputs}:
+                with suppress(ModelError):  # an input that was never seen is an error where it is needed
+                    self._fixed(name, device)
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ class Gradient(Method):
         return estimated(bench, items, self.passes, self.kl_passes, self.loss_passes)
 
     def opening_work(self, bench: "Bench") -> float:
-        from qdash.estimation import plan
+        from qdash.backward import plan
 
         return len(plan(bench, self.passes, self.kl_passes, self.loss_passes)) * bench.tape.macs
 

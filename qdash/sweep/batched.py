@@ -114,6 +114,7 @@ class BatchedWork(Generic[I]):
         if fresh:
             self._prepared = self._prepare()
             yield Facts(facts_of(self._prepared))
+            self._prepared.bench.unload()
         prepared = self._prepared
         assert prepared is not None
         try:
@@ -191,6 +192,7 @@ class BatchedWork(Generic[I]):
 
     def _learn(self, prepared: Prepared, should_stop: Callable[[], bool]) -> Iterator[Record]:
         if self._training is None:
+            prepared.bench.load(prepared.first)  # the work is planned by it
             self._training = self.training(prepared)
             assert self._training is not None, "there is a training set, so there is something to learn"
             yield Facts({"training": self._training.facts()})

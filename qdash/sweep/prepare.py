@@ -128,9 +128,9 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
         seed_everything(spec.seed)
         batches = subject.batches(subject.calibration, subject.calibration_indices, spec.calibration_batch_size)
         calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
-        give_back()
     # The weights' summaries are for looking at.
     prepared.bench.calibration = Calibration.load(path, weights=False)
+    give_back()
 
 
 def _surveyed(instrument: Instrument, first: Batch, folding: Folding, include: Sequence[str]) -> tuple[Found, Any]:
@@ -147,6 +147,8 @@ def _surveyed(instrument: Instrument, first: Batch, folding: Folding, include: S
     if FUNCTIONAL in include:
         instrument.shows = census.shows
         other = {place: macs for place, macs in other.items() if place not in census.by_place()}
+    else:
+        instrument.forget_operations()
     instrument.count = MacCounter(instrument, kinds, other)
     instrument.executed_macs = 0.0
     return found, output

@@ -54,6 +54,9 @@ class SweepWork(BatchedWork[Item]):
     def items(self, prepared: Prepared) -> Sequence[Item]:
         if self._items is None:
             items = [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
+            for item in items:  # what stays in memory before what comes and goes, which would be scattered around it
+                for quantizer in prepared.bench.quantizers(item.layer, item.setting).values():
+                    quantizer.make_ready()
             exact = self._method.measures_output and not self._method.estimates
             self._items = suspicious_first(prepared, items) if exact and prepared.bench.calibration else items
             give_back()
