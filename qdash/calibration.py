@@ -16,7 +16,8 @@ class TensorSummary:
     """Of one tensor over everything seen.
 
     minimum, maximum: 0-d float64, exact. batch_minimum, batch_maximum: (batches,) float64, in order.
-    bins, counts: the non-empty bins of the signed logarithmic histogram (`quant.log_histogram`), of a seeded subsample.
+    bins, counts: the non-empty bins of the signed logarithmic histogram (`quant.log_histogram`), of a seeded subsample;
+    integers.
     channel_minimum, channel_maximum: (channels,) float64, exact.
     """
 
@@ -64,7 +65,7 @@ class Calibration:
         arrays: dict[str, Any] = {"index": np.array(json.dumps(index))}
         for name in _FIELDS:  # a thousand layers would be sixteen thousand files in the archive
             parts = [np.atleast_1d(getattr(tensor, name)) for tensor in summaries]
-            arrays[name] = np.concatenate(parts) if parts else np.zeros(0)
+            arrays[name] = _narrow(np.concatenate(parts)) if parts else np.zeros(0)
             arrays[f"{name} sizes"] = np.array([len(part) for part in parts], np.int64)
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, **arrays)
@@ -87,6 +88,11 @@ class Calibration:
 
 _FIELDS = tuple(f.name for f in fields(TensorSummary))
 _SCALARS = ("minimum", "maximum")
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """Counts and bins, which are never negative, in the smallest type that holds them."""
+    return values.astype(np.min_scalar_type(values.max(initial=0))) if values.dtype.kind in "iu" else values
 
 
 def _split(values: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ from qdash.bench import Bench, Item, Measured, Stopwatch
 from qdash.differences import Differences, differences_of
 from qdash.gradients import Gradients, products
 from qdash.instrument import Override
+from qdash.sums import Sums
 
 
 @dataclass
@@ -107,12 +108,12 @@ def _add(values: Tensor, gradients: dict[str, Gradients], differences: dict[str,
     return is_shared
 
 
-def _concluded(bench: Bench, item: Item, planned: Sequence[str], filled: Products, sums: dict[str, Tensor]) -> Measured:
+def _concluded(bench: Bench, item: Item, planned: Sequence[str], filled: Products, sums: Sums) -> Measured:
     if filled.reached:
         found, variance = _estimates(planned, filled, bench.reference[0].numel())
     else:
         found, variance = _measured(bench, item, planned), {}
-    return Measured(sums | bench.weight_sums(item) | variance, found)
+    return Measured(sums.found() | bench.weight_sums(item) | variance, found)
 
 
 def _estimates(planned: Sequence[str], filled: Products, outputs: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -58,7 +58,7 @@ class Instrument:
         if scripted:
             raise ModelError(f"{scripted[0]} is a TorchScript module and can't be looked into; load the eager model")
         for name, module in self.modules.items():
-            module.forward = self._wrap(name, module.forward)
+            module.forward = _Seen(self, name, module.forward)
         self._fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         return self
@@ -156,44 +156,51 @@ class Instrument:
         name = f"{place}#{kind}_{seen[kind]}"
         if name not in self.modules:
             operation: nn.Module = Operation(kind_of(function))
-            operation.forward = self._wrap(name, operation.forward)
+            operation.forward = _Seen(self, name, operation.forward)
             self.modules[name] = operation
         found: Any = self.modules[name]
         found.function = function
         return found.forward(*args, **kwargs)
 
-    def _wrap(self, name: str, forward: Forward) -> Forward:
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return self._counted(name, forward, args, kwargs)
-            except Exception:
-                self._failed = self._failed or name
-                raise
 
-        def execute(*args: Any, **kwargs: Any) -> Any:
-            override = self.overrides.get(name)
-            if override is None:
-                return counted(*args, **kwargs)
-            try:
-                return override(counted, args, kwargs)
-            except Exception as error:
-                if self._failed is None:
-                    self._fault = error
-                raise
+class _Seen:
+    """Stands where a module's forward was. One small object a module: a thousand layers have thousands."""
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if not self._in_model:  # a look at a computed weight, say
-                return forward(*args, **kwargs)
-            self._in_model = False
-            try:
-                if self.interceptor is None:
-                    return execute(*args, **kwargs)
-                return self.interceptor(name, execute, args, kwargs)
-            finally:
-                self._in_model = True
+    __slots__ = ("__wrapped__", "_instrument", "_name")
 
-        call.__wrapped__ = forward  # type: ignore[attr-defined]
-        return call
+    def __init__(self, instrument: Instrument, name: str, forward: Forward):
+        self._instrument, self._name, self.__wrapped__ = instrument, name, forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        instrument = self._instrument
+        if not instrument._in_model:  # a look at a computed weight, say
+            return self.__wrapped__(*args, **kwargs)
+        instrument._in_model = False
+        try:
+            if instrument.interceptor is None:
+                return self._execute(*args, **kwargs)
+            return instrument.interceptor(self._name, self._execute, args, kwargs)
+        finally:
+            instrument._in_model = True
+
+    def _execute(self, *args: Any, **kwargs: Any) -> Any:
+        override = self._instrument.overrides.get(self._name)
+        if override is None:
+            return self._counted(*args, **kwargs)
+        try:
+            return override(self._counted, args, kwargs)
+        except Exception as error:
+            if self._instrument._failed is None:
+                self._instrument._fault = error
+            raise
+
+    def _counted(self, *args: Any, **kwargs: Any) -> Any:
+        instrument = self._instrument
+        try:
+            return instrument._counted(self._name, self.__wrapped__, args, kwargs)
+        except Exception:
+            instrument._failed = instrument._failed or self._name
+            raise
 
 
 def _original(module: nn.Module) -> Forward:

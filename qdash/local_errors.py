@@ -12,14 +12,30 @@ from qdash.instrument import Forward, Override
 from qdash.quantizer import LayerQuantizer
 from qdash.random_state import RandomState
 from qdash.spec import Setting
+from qdash.sums import Sums
 from qdash.trees import first_float
+
+_SUMS = (
+    "output_signal",
+    "output_noise",
+    "output_count",
+    "input_signal",
+    "input_noise",
+    "weights_only_noise",
+    "inputs_only_noise",
+)
+
+
+def local_sums(device: torch.device) -> Sums:
+    """For a layer's own errors: energies of its output, its input and what is lost of them, and the output's size."""
+    return Sums(_SUMS, device)
 
 
 class LocalErrors:
     """Sums of a layer's own errors, FP32 input given, over its calls on one batch."""
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
+    def __init__(self, device: torch.device) -> None:
+        self.sums = local_sums(device)
 
     def add(
         self,
@@ -37,30 +53,27 @@ class LocalErrors:
         with quantizer.quantized_weights():
             output = forward(*changed_args, **changed_kwargs)
         lost = noise(expected, output_tensor(output))
-        self._add("output_signal", energy(expected))
-        self._add("output_noise", lost)
-        self._add("output_count", torch.tensor(float(expected.numel()), dtype=torch.float64, device=expected.device))
+        self.sums.add("output_signal", energy(expected))
+        self.sums.add("output_noise", lost)
+        self.sums.add("output_count", float(expected.numel()))
         if not quantizer.quantizes_input:
-            self._add("weights_only_noise", lost)
+            self.sums.add("weights_only_noise", lost)
             return output
         self._add_inputs(quantizer.inputs(args, kwargs), quantizer.inputs(changed_args, changed_kwargs))
         if not quantizer.weights:
-            self._add("inputs_only_noise", lost)
+            self.sums.add("inputs_only_noise", lost)
             return output
         with quantizer.quantized_weights():
-            self._add("weights_only_noise", noise(expected, output_tensor(forward(*args, **kwargs))))
-        self._add("inputs_only_noise", noise(expected, output_tensor(forward(*changed_args, **changed_kwargs))))
+            self.sums.add("weights_only_noise", noise(expected, output_tensor(forward(*args, **kwargs))))
+        self.sums.add("inputs_only_noise", noise(expected, output_tensor(forward(*changed_args, **changed_kwargs))))
         return output
 
     def _add_inputs(self, given: dict[str, Any], changed: dict[str, Any]) -> None:
         for name, value in given.items():
             before, after = first_float(value), first_float(changed[name])
             if before is not None and after is not None:
-                self._add("input_signal", energy(before))
-                self._add("input_noise", noise(before, after))
-
-    def _add(self, name: str, value: Tensor) -> None:
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
+                self.sums.add("input_signal", energy(before))
+                self.sums.add("input_noise", noise(before, after))
 
 
 def measured_with_local_errors(
@@ -76,25 +89,24 @@ def measured_with_local_errors(
         overrides = {site: quantizer.run for site, quantizer in quantizers.items()}
         calls = bench.calls(item.layer)
         if len(calls) == 1:
-            local, site = LocalErrors(), bench.tape.slots[calls[0]].name
+            local, site = LocalErrors(bench.reference.device), bench.tape.slots[calls[0]].name
             (expected,) = bench.references(site)
 
             def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 forward = _repeatable(forward, RandomState.now() if draws else None)
                 return local.add(quantizers[site], forward, args, kwargs, expected)
 
-            reached = output(bench, item, overrides | {site: override})
+            reached, sums = output(bench, item, overrides | {site: override}), local.sums.found()
         else:
-            local = local_errors(bench, item)
-            reached = output(bench, item, overrides)
+            sums, reached = local_errors(bench, item), output(bench, item, overrides)
         bench.check_replay(item, reached)
         found = bench.compared(reached)
-    return Measured(local.sums | bench.weight_sums(item), found, watch.seconds)
+    return Measured(sums | bench.weight_sums(item), found, watch.seconds)
 
 
-def local_errors(bench: Bench, item: Item) -> LocalErrors:
+def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
     """From the layer's kept FP32 inputs; its forward is run, not the model's."""
-    local, state = LocalErrors(), RandomState.now() if bench.recorder.draws else None
+    local, state = LocalErrors(bench.reference.device), RandomState.now() if bench.recorder.draws else None
     for site, quantizer in bench.quantizers(item.layer, item.setting).items():
         forward = bench.instrument.forward_of(site)
         for position, expected in zip(bench.tape.calls.get(site, ()), bench.references(site), strict=True):
@@ -103,7 +115,7 @@ def local_errors(bench: Bench, item: Item) -> LocalErrors:
             local.add(quantizer, _repeatable(forward, slot.random_before), args, kwargs, expected)
     if state is not None:
         state.restore()
-    return local
+    return local.sums.found()
 
 
 def before_training(bench: Bench, item: Item) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ class LeaveOneOut(Method):
                 others = bench.quantized(item.setting, keep=frozenset({item.layer}))
                 tape = bench.quantized_tape(item.setting)
                 found = bench.compared(bench.replay(others, item.layer, tape))
-                sums = local_errors(bench, item).sums | bench.weight_sums(item)
+                sums = local_errors(bench, item) | bench.weight_sums(item)
             yield Measured(sums, found, watch.seconds)
 
     def work(self, bench: "Bench", layer: str) -> float:

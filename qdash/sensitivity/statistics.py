@@ -26,7 +26,7 @@ class Statistics(Method):
 
         for item in items:
             with Stopwatch() as watch:
-                sums = local_errors(bench, item).sums | bench.weight_sums(item)
+                sums = local_errors(bench, item) | bench.weight_sums(item)
             yield Measured(sums, {}, watch.seconds)
 
     def work(self, bench: "Bench", layer: str) -> float:

@@ -18,12 +18,13 @@ def ratio_interval(
     that ratio.
     """
     num = np.asarray(num, np.float64)
-    den = np.broadcast_to(np.asarray(den, np.float64).reshape(len(num), -1), num.shape)
+    den = np.asarray(den, np.float64).reshape(len(num), -1)
     with np.errstate(all="ignore"):
         estimate = num.sum(axis=0) / den.sum(axis=0)
         if len(num) < FEWEST_SAMPLES:
             return np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
-        ratios = np.sort(_resampled_ratios(num, den, seed, resamples), axis=0)
+        ratios = _resampled_ratios(num, den, seed, resamples)
+        ratios.sort(axis=0)
         low, high = _bca_bounds(ratios, estimate, _acceleration(num, den), confidence)
     usable = np.isfinite(estimate)
     return np.where(usable, low, np.nan), np.where(usable, high, np.nan)
@@ -42,14 +43,18 @@ def sqnr_interval_db(
 
 
 def _resampled_ratios(num: np.ndarray, den: np.ndarray, seed: int, resamples: int) -> np.ndarray:
-    """(resamples, k): each resample is a row of counts, so that all sums are one matrix product."""
+    """(resamples, k): each resample is a row of counts, so that all sums are one matrix product.
+
+    With a thousand columns these are the largest arrays of a result: none is copied.
+    """
     rng = np.random.default_rng(seed)
-    n, k = num.shape
+    n = len(num)
     block = max(1, BLOCK_BYTES // (8 * n))
-    both = np.concatenate([num, den], axis=1)
-    sums = [_counts(rng, min(block, resamples - start), n) @ both for start in range(0, resamples, block)]
-    totals = np.concatenate(sums)
-    ratios: np.ndarray = totals[:, :k] / totals[:, k:]
+    ratios = np.empty((resamples, num.shape[1]))
+    for start in range(0, resamples, block):
+        counts, rows = _counts(rng, min(block, resamples - start), n), ratios[start : start + block]
+        np.matmul(counts, num, out=rows)
+        rows /= counts @ den
     return ratios
 
 
