@@ -11,7 +11,7 @@ from qdash.errors import InputError, InterruptedRun, QdashError
 from qdash.executors.base import REGISTRY, ShouldStop, Work
 from qdash.faults import as_qdash_error
 from qdash.records import Progress, Record
-from qdash.store.runs import Run
+from qdash.store.runs import FINAL, Run
 from qdash.store.store import Store
 
 OnRecord = Callable[[Record], None]
@@ -32,7 +32,8 @@ def step(
     """
     began = time.perf_counter()
     records = []
-    for record in work.advance(store.run(run_id).position, should_stop):
+    _, position = store.standing(run_id)
+    for record in work.advance(position, should_stop):
         records.append(record)
         if on_record is not None:
             on_record(record)
@@ -53,7 +54,7 @@ def drive(
         store.set_status(run_id, "running", host=home.host())
         stop = stopper(store, run_id, should_stop)
         while step(store, run_id, work, stop, on_record) is not None:
-            if store.settle_cancel(run_id) or store.run(run_id).final:
+            if store.settle_cancel(run_id) or store.standing(run_id)[0] in FINAL:
                 break
             if should_stop():
                 store.set_status(run_id, "interrupted")

@@ -133,13 +133,16 @@ class LayerQuantizer:
         """Path of a weight → Σ w² and Σ (w − w̃)², float64."""
         found = {}
         for path, quantized in self.weights.items():
+            found[path] = torch.empty(2, dtype=torch.float64, device=quantized.device)  # before what comes and goes
             original = effective_weight(self.module, path).double()
-            found[path] = torch.stack([original.square().sum(), (original - quantized.double()).square().sum()])
+            found[path][0] = original.square().sum()
+            found[path][1] = (original - quantized.double()).square().sum()
         return found
 
     def _quantized_weight(self, weight: Tensor, axis: int) -> Tensor:
         if weight.numel() == 0:
             return weight
+        found = torch.empty_like(weight)  # before what comes and goes
         format = family("formats").create(self.setting.weight_format)
         granularity = family("granularities").create(self.setting.weight_granularity if format.needs_range else _BLOCKS)
         rows = granularity.rows(weight.float(), axis)
@@ -149,7 +152,7 @@ class LayerQuantizer:
             quantized = format.fake_quantize(rows, scale, zero_point, self.setting.weight_scheme)
         else:
             quantized = format.fake_quantize_blocks(rows)
-        return torch.empty_like(weight).copy_(granularity.restore(quantized, tuple(weight.shape), axis))
+        return found.copy_(granularity.restore(quantized, tuple(weight.shape), axis))
 
     def _quantized(self, tree: Any, name: str) -> Any:
         if name in self._weight_inputs:
@@ -191,7 +194,7 @@ class LayerQuantizer:
         if (name, device) not in self._fixed_ranges:
             parameters = self._trained.inputs.get(name) if self._trained is not None else None
             parameters = parameters or input_parameters(self._statistics(name), self.setting)
-            scale, zero_point = (torch.from_numpy(p)[0] for p in parameters)
+            scale, zero_point = (torch.tensor(p[0]) for p in parameters)
             scale = scale.to(device)  # the zero point stays on the host: asking a device for it would wait for it
             self._fixed_ranges[name, device] = scale, zero_point
         return self._fixed_ranges[name, device]

@@ -8,6 +8,7 @@ from qdash import home
 from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Work
 from qdash.pipeline import driving, never, outcome, step, stopper
+from qdash.store.runs import FINAL
 from qdash.store.store import Store
 
 EXECUTOR = "process"
@@ -32,7 +33,7 @@ class Session:
 
     def step(self) -> str | None:
         """The next position; None where the run needs no further step, for whatever reason its status tells."""
-        if self._store.settle_cancel(self._run_id) or self._store.run(self._run_id).final:
+        if self._store.settle_cancel(self._run_id) or self._store.standing(self._run_id)[0] in FINAL:
             return None
         try:
             position = self._advance()

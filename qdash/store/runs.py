@@ -86,6 +86,14 @@ def select(connection: sa.Connection, text: str) -> Run:
     return _run(row)
 
 
+def standing(connection: sa.Connection, run_id: str) -> tuple[Status, str | None]:
+    """(status, position) of the run with this very id. Raises InputError where there is none."""
+    row = connection.execute(sa.select(RUN.c.status, RUN.c.position).where(RUN.c.id == run_id)).first()
+    if row is None:
+        raise InputError(_gone(run_id))
+    return row.status, row.position
+
+
 def listed(connection: sa.Connection, filters: Mapping[str, str | None], limit: int | None) -> list[Run]:
     """The runs whose columns equal the filters that are not None, newest first."""
     query = sa.select(RUN).order_by(RUN.c.created.desc(), RUN.c.id.desc()).limit(limit)
@@ -103,7 +111,7 @@ def touch(connection: sa.Connection, run_id: str, **values: Any) -> int:
     statement = sa.update(RUN).where(RUN.c.id == run_id).values(revision=RUN.c.revision + 1, **values)
     revision = connection.scalar(statement.returning(RUN.c.revision))
     if revision is None:
-        raise InputError(f"the run {run_id!r} is not in the store; it was deleted")
+        raise InputError(_gone(run_id))
     return int(revision)
 
 
@@ -128,6 +136,10 @@ def add_cost(connection: sa.Connection, run_id: str, spent: Iterable[Mapping[str
     for name, value in (pair for step in spent for pair in step.items()):
         cost[name] = max(cost.get(name, 0.0), value) if name.startswith("peak_") else cost.get(name, 0.0) + value
     connection.execute(sa.update(RUN).where(RUN.c.id == run_id).values(cost=json.dumps(cost)))
+
+
+def _gone(run_id: str) -> str:
+    return f"the run {run_id!r} is not in the store; it was deleted"
 
 
 def _first_start() -> Any:

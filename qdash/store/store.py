@@ -77,6 +77,14 @@ class Store:
         with self._engine.connect() as connection:
             return runs.select(connection, run_id)
 
+    def standing(self, run_id: str) -> tuple[Status, str | None]:
+        """Status and position of a run by its whole id, for every step to ask: its facts may be a megabyte.
+
+        Raises InputError where there is no such run.
+        """
+        with self._engine.connect() as connection:
+            return runs.standing(connection, run_id)
+
     def runs(
         self,
         kind: str | None = None,

@@ -180,6 +180,18 @@ def test_a_live_page_gets_only_what_is_new(store: Store) -> None:
     assert later > seen
 
 
+def test_where_a_run_stands_is_known_without_its_facts(store: Store) -> None:
+    run_id = store.create_run("sweep", "{}", model="m", data="d")
+    assert store.standing(run_id) == ("queued", None)
+    store.set_status(run_id, "running")
+    store.save(run_id, [Progress("0:3", 1.0, 2.0)])
+    assert store.standing(run_id) == ("running", "0:3")
+    store.save(run_id, [Progress(None, 2.0, 2.0)])
+    assert store.standing(run_id) == ("done", None)
+    with pytest.raises(InputError, match=r"'no-such-run' is not in the store"):
+        store.standing("no-such-run")
+
+
 def test_the_revision_changes_with_anything_about_a_run(store: Store) -> None:
     run_id = _new(store)
     changes = [
