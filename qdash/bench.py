@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdash.calibration import Calibration
+from qdash.calibration import StoredCalibration
 from qdash.errors import ModelError, QdashError
 from qdash.gradients import EdgeCapture, differentiating
 from qdash.instrument import Instrument, Override
@@ -53,7 +53,7 @@ class Bench:
         layers: Mapping[str, LayerKind],
         settings: Sequence[Setting],
         reader: OutputReader,
-        calibration: Calibration | None,
+        calibration: StoredCalibration | None,
         keep_inputs: bool = False,
         tied: Mapping[str, Mapping[str, LayerKind]] | None = None,
         records_gradients: bool = False,
@@ -232,7 +232,7 @@ class Bench:
         return partial(_statistics, self.calibration, site)
 
 
-def _statistics(calibration: Calibration | None, site: str, name: str) -> Statistics:
+def _statistics(calibration: StoredCalibration | None, site: str, name: str) -> Statistics:
     """Raises ModelError where the input was never seen."""
     assert calibration is not None, "a setting with calibrated ranges needs a calibration"
     summary = calibration.layers[site].inputs[name]

@@ -86,6 +86,25 @@ class Calibration:
         return cls(layers)
 
 
+class StoredCalibration:
+    """The inputs' summaries of a calibration on disk: read when they are asked for, in memory until let go of."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._read: Calibration | None = None
+
+    @property
+    def layers(self) -> Mapping[str, LayerSummary]:
+        """Without the weights' summaries, which are for looking at."""
+        if self._read is None:
+            self._read = Calibration.load(self._path, weights=False)
+        return self._read.layers
+
+    def release(self) -> None:
+        """Lets go of what was read."""
+        self._read = None
+
+
 _FIELDS = tuple(f.name for f in fields(TensorSummary))
 _SCALARS = ("minimum", "maximum")
 

@@ -12,7 +12,7 @@ import torch
 
 from qdash.bench import Bench
 from qdash.calibrate import calibrate
-from qdash.calibration import Calibration
+from qdash.calibration import StoredCalibration
 from qdash.errors import ModelError, SpecError
 from qdash.folding import Folding, folded
 from qdash.instrument import ROOT, Instrument
@@ -119,7 +119,7 @@ def _first_batch(subject: Subject) -> Batch:
 
 
 def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
-    """Runs the calibration pass, or reads it where one with the same weights, data and settings is on disk."""
+    """Runs the calibration pass, unless one with the same weights, data and settings is on disk."""
     if prepared.bench.calibration is not None:
         return
     path = prepared.calibration_path
@@ -128,9 +128,8 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Any) -> None:
         seed_everything(spec.seed)
         batches = subject.batches(subject.calibration, subject.calibration_indices, spec.calibration_batch_size)
         calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
-    # The weights' summaries are for looking at.
-    prepared.bench.calibration = Calibration.load(path, weights=False)
-    give_back()
+        give_back()
+    prepared.bench.calibration = StoredCalibration(path)
 
 
 def _surveyed(instrument: Instrument, first: Batch, folding: Folding, include: Sequence[str]) -> tuple[Found, Any]:

@@ -54,11 +54,9 @@ class SweepWork(BatchedWork[Item]):
     def items(self, prepared: Prepared) -> Sequence[Item]:
         if self._items is None:
             items = [Item(layer, setting) for layer in prepared.bench.layers for setting in self.settings]
-            for item in items:  # what stays in memory before what comes and goes, which would be scattered around it
-                for quantizer in prepared.bench.quantizers(item.layer, item.setting).values():
-                    quantizer.make_ready()
+            _make_ready(prepared.bench, items)
             exact = self._method.measures_output and not self._method.estimates
-            self._items = suspicious_first(prepared, items) if exact and prepared.bench.calibration else items
+            self._items = suspicious_first(prepared, items) if exact else items
             give_back()
         items = self._items
         return items if self._race is None else [i for i in items if self._race.runs(i.layer, i.setting.key)]
@@ -104,6 +102,16 @@ class SweepWork(BatchedWork[Item]):
         first = distinct(self._method, bench, items)
         work = [by_layer[item.layer] if first[item] is item else 0.0 for item in items]
         return passes * bench.tape.macs + self._method.opening_work(bench), work
+
+
+def _make_ready(bench: Bench, items: Sequence[Item]) -> None:
+    """What stays in memory is made before what comes and goes, which would be scattered around it."""
+    for item in items:
+        for quantizer in bench.quantizers(item.layer, item.setting).values():
+            quantizer.make_ready()
+    assert bench.calibration is not None, "the calibration comes first"
+    bench.calibration.release()
+    give_back()
 
 
 def baseline(bench: Bench) -> Measured:
