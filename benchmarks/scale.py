@@ -1,19 +1,15 @@
 """Cost and memory of a sweep against layers and samples: `python -m benchmarks.scale`."""
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import materials
 from benchmarks.chain import LAYERS_VARIABLE, SAMPLES_VARIABLE
 from benchmarks.models import NETWORKS
-from benchmarks.running import ROOT
+from benchmarks.printed import printed
 from benchmarks.scale_report import Drawn, Sized, figure, report
 
 METHODS = {"exact": "one_at_a_time", "gradient": "gradient"}
@@ -70,13 +66,13 @@ def _sized(
     name: str, layers: int | None, samples: int, size: int, module: str, variables: dict[str, str], folder: Path
 ) -> Iterator[Sized]:
     """One row per method: the sweep in a fresh home, beside plain inference."""
-    plain = _json(["-m", "benchmarks.plain_inference", module, "--batch-size", str(size)], variables)
+    plain = printed(["-m", "benchmarks.plain_inference", module, "--batch-size", str(size)], variables)
     for label, method in METHODS.items():
         home = _home(folder, label, layers)
         source = ["--model", f"python:{module}:model", "--data", f"python:{module}:samples", "--device", "cpu"]
         source += ["--calibration-data", f"python:{module}:samples", "--batch-size", str(size), "--observer", "min_max"]
         command = ["-m", "qdash", "sweep", *source, "--method", method, "--json", "-"]
-        found = _json(command, variables | {"QDASH_HOME": str(home)})
+        found = printed(command, variables | {"QDASH_HOME": str(home)})
         row = Sized(name, label, len(found["layers"]), samples, found["cost"], plain)
         sys.stderr.write(f"{row.name}, {row.layers} layers, {samples} samples, {label}: {row.cpu_s:.1f} CPU s\n")
         yield row
@@ -84,14 +80,6 @@ def _sized(
 
 def _home(folder: Path, label: str, layers: int | None) -> Path:
     return folder / f"home-{label}-{layers or 'network'}"
-
-
-def _json(arguments: Sequence[str], variables: dict[str, str]) -> dict[str, Any]:
-    """What a Python process with one thread prints as JSON."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"} | variables
-    environment.pop("QDASH_STORE_URL", None)
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout)
 
 
 def _drawn(folder: Path, layers: int) -> Drawn:
