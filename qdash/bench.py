@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qdash.calibration import StoredCalibration
+from qdash.energy import energy
 from qdash.errors import ModelError, QdashError
 from qdash.gradients import EdgeCapture, differentiating
 from qdash.instrument import Instrument, Override
@@ -77,6 +78,7 @@ class Bench:
         self.tape: Tape
         self.reference: Tensor
         self._references: dict[str, list[Tensor]] = {}
+        self._energies: dict[str, Tensor] = {}
         self._quantized_tapes: dict[str, Tape] = {}
 
     def load(self, batch: Batch, number: int = 0) -> None:
@@ -97,7 +99,7 @@ class Bench:
     def unload(self) -> None:
         """Forgets what was recorded, before what comes next needs the memory."""
         self.tape = Tape([], None, 0.0)
-        self._references, self._quantized_tapes, self.memo = {}, {}, {}
+        self._references, self._energies, self._quantized_tapes, self.memo = {}, {}, {}, {}
         if self.edges is not None:
             self.edges.clear()
 
@@ -197,6 +199,16 @@ class Bench:
             outputs = [first_float(self.tape.slots[p].output) for p in self.tape.calls.get(site, ())]
             self._references[site] = [t for t in outputs if t is not None]
         return self._references[site]
+
+    def reference_energies(self, site: str) -> Tensor:
+        """Σ x² of each of these outputs, (calls,) float64; the same for all settings."""
+        if site not in self._energies:
+            outputs = self.references(site)
+            found = torch.empty(len(outputs), dtype=torch.float64, device=self.reference.device)
+            for call, output in enumerate(outputs):
+                found[call] = energy(output)
+            self._energies[site] = found
+        return self._energies[site]
 
     def work_from(self, layer: str) -> float:
         """Multiply-accumulates of a replay that starts at a layer; 0 where the layer is not called."""

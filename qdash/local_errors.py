@@ -44,16 +44,17 @@ class LocalErrors:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         expected: Tensor,
+        signal: Tensor,
     ) -> Any:
         """Runs the layer quantized, and once more with weights only and inputs only where both apply.
 
-        `expected`: the FP32 output of this call. Returns the quantized output.
+        `expected`, `signal`: the FP32 output of this call and its energy. Returns the quantized output.
         """
         changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
         with quantizer.quantized_weights():
             output = forward(*changed_args, **changed_kwargs)
         lost = noise(expected, output_tensor(output))
-        self.sums.add("output_signal", energy(expected))
+        self.sums.add("output_signal", signal)
         self.sums.add("output_noise", lost)
         self.sums.add("output_count", float(expected.numel()))
         if not quantizer.quantizes_input:
@@ -90,11 +91,11 @@ def measured_with_local_errors(
         calls = bench.calls(item.layer)
         if len(calls) == 1:
             local, site = LocalErrors(bench.reference.device), bench.tape.slots[calls[0]].name
-            (expected,) = bench.references(site)
+            (expected,), (signal,) = bench.references(site), bench.reference_energies(site)
 
             def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 forward = _repeatable(forward, RandomState.now() if draws else None)
-                return local.add(quantizers[site], forward, args, kwargs, expected)
+                return local.add(quantizers[site], forward, args, kwargs, expected, signal)
 
             reached, sums = output(bench, item, overrides | {site: override}), local.sums.found()
         else:
@@ -109,10 +110,11 @@ def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
     local, state = LocalErrors(bench.reference.device), RandomState.now() if bench.recorder.draws else None
     for site, quantizer in bench.quantizers(item.layer, item.setting).items():
         forward = bench.instrument.forward_of(site)
-        for position, expected in zip(bench.tape.calls.get(site, ()), bench.references(site), strict=True):
+        calls, expected = bench.tape.calls.get(site, ()), bench.references(site)
+        for position, output, signal in zip(calls, expected, bench.reference_energies(site), strict=True):
             slot = bench.tape.slots[position]
             args, kwargs = slot.inputs
-            local.add(quantizer, _repeatable(forward, slot.random_before), args, kwargs, expected)
+            local.add(quantizer, _repeatable(forward, slot.random_before), args, kwargs, output, signal)
     if state is not None:
         state.restore()
     return local.sums.found()

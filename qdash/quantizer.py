@@ -97,22 +97,33 @@ class LayerQuantizer:
     @cached_property
     def fingerprint(self) -> str:
         """Equal for two quantizers of one module only if they do the same to every input."""
-        hasher = hashlib.sha256(repr(self._input_identity()).encode())
+        hasher = hashlib.sha256(repr(self.input_identity).encode())
         for path, weight in self.weights.items():
             hasher.update(path.encode())
             hasher.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return hasher.hexdigest()
 
-    def _input_identity(self) -> tuple[Any, ...]:
+    @cached_property
+    def input_identity(self) -> tuple[Any, ...]:
+        """Equal for two quantizers of one module only if they do the same to every input of it."""
         setting = self.setting
         if not self.quantizes_input:
             return ()
         if self._weight_inputs or self._trained is not None:
             return (setting.key,)
-        how = (setting.activation_format, setting.activation_scheme, setting.power_of_two_scales)
+        how = (
+            setting.mode,
+            setting.activation_format,
+            setting.activation_scheme,
+            setting.activation_granularity,
+            setting.power_of_two_scales,
+        )
         if self._mode.live_ranges or not self._format.needs_range:
             return how
-        ranges = (self._fixed(name, torch.device("cpu")) for name in self._inputs if name)
+        try:
+            ranges = [self._fixed(name, torch.device("cpu")) for name in self._inputs if name]
+        except ModelError:  # never seen, or always empty
+            return (setting.key,)
         return (*how, *((float(scale), int(zero_point)) for scale, zero_point in ranges))
 
     def weight_energies(self, seen: set[int]) -> tuple[Tensor, Tensor]:

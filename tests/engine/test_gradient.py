@@ -214,3 +214,32 @@ def test_weights_and_inputs_parts_add_up_in_decibels(tmp_path):
         parts = [row["weights_only_model_output_sqnr_db"], row["inputs_only_model_output_sqnr_db"]]
         joined = -10 * np.log10(sum(10 ** (-part / 10) for part in parts))
         assert joined == pytest.approx(row["model_output_sqnr_db"], abs=3.0)
+
+
+def test_few_settings_and_many_are_estimated_alike(tmp_path):
+    """Few: one pass at a time; many: the gradients of all passes are held. The samples come in two batches."""
+    values = {"model": "demo:digits-mobilenet", "data": "demo:digits", "samples": 48, "calibration_samples": 64}
+    formats = ("int8", "int7", "int6", "int5", "int4", "int3", "int2")
+    keys = ("model_output_sqnr_db", "model_output_sqnr_db_se", "model_output_kl", "loss_change", "input_sqnr_db")
+    many = sweep(tmp_path, **values, method="gradient", weight_formats=formats)["layers"]
+    for format in ("int8", "int4"):
+        few = sweep(tmp_path, **values, method="gradient", weight_formats=(format,))["layers"]
+        found = {row["layer"]: [row.get(key) for key in keys] for row in few}
+        assert found == {
+            row["layer"]: [row.get(key) for key in keys] for row in many if row["settings"]["weight_format"] == format
+        }
+        assert all(values[0] is not None for values in found.values())
+
+
+def test_a_layer_that_is_always_given_nothing_has_no_effect_under_several_settings(regression, tmp_path):
+    body = """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.none = nn.Linear(6, 1), nn.Linear(6, 3)
+    def forward(self, x):
+        return self.a(x) + self.none(x[:0]).sum()
+"""
+    values = regression(body) | {"method": "gradient", "weight_formats": ("int8", "int4")}
+    rows = sweep(tmp_path, **values)["layers"]
+    assert [row["model_output_sqnr_db"] for row in rows if row["layer"] == "none"] == [float("inf")] * 2
