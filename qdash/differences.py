@@ -14,6 +14,7 @@ from qdash.local_errors import local_sums
 from qdash.quantizer import LayerQuantizer
 from qdash.replay import Slot
 from qdash.sums import Sums
+from qdash.trees import cloned
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,11 @@ def _add_call(found: Differences, bench: Bench, item: Item, site: str, call: int
     # What stays is made before what comes and goes, else every layer would leave a hole in the heap.
     outputs = [torch.empty_like(tensor) for tensor in expected]
     inputs = _known_inputs(bench, item, site, call, slot)
+    args, kwargs = inputs.args, inputs.kwargs
+    if bench.edges is not None and site in bench.edges.writers:  # the next setting needs its arguments as they are
+        args, kwargs = cloned([args, kwargs])
     with quantizer.quantized_weights():
-        output = bench.instrument.forward_of(site)(*inputs.args, **inputs.kwargs)
+        output = bench.instrument.forward_of(site)(*args, **kwargs)
     _subtract(floating(output), expected, outputs)
     found.outputs[site].append(outputs)
     if expected:  # the first tensor stands for the layer, as in the exact methods

@@ -34,8 +34,7 @@ def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, 
     whichever is less. Under few settings that is the second.
     """
     planned = plan(bench, passes, kl_passes, loss_passes)
-    settings = len({item.setting.key for item in items})
-    way = _pass_by_pass if settings + 1 < len(planned) else _item_by_item
+    way = _pass_by_pass if len(bench.settings) + 1 < len(planned) else _item_by_item
     return way(bench, items, planned)
 
 

@@ -35,6 +35,7 @@ class EdgeCapture:
     def __init__(self, layers: Sequence[str]):
         self._layers = layers
         self.overwrites = False  # whether the model is known to write over what its backward pass needs
+        self.writers: set[str] = set()  # the layers that write into their arguments
         self.inputs: dict[str, Edges] = {}
         self.outputs: dict[str, Edges] = {}
 
@@ -75,7 +76,11 @@ class EdgeCapture:
             given, returned = _Seen(), _Seen(view=False)
             args, kwargs = map_tensors(given.see, [args, kwargs])
             self.inputs.setdefault(name, []).append(given.edges)
-            output = map_tensors(returned.see, forward(*args, **kwargs))
+            before = [tensor._version for tensor in tensors([args, kwargs])]
+            output = forward(*args, **kwargs)
+            if before != [tensor._version for tensor in tensors([args, kwargs])]:
+                self.writers.add(name)
+            output = map_tensors(returned.see, output)
             self.outputs.setdefault(name, []).append(returned.edges)
             return output
 

@@ -243,3 +243,25 @@ class Model(nn.Module):
     values = regression(body) | {"method": "gradient", "weight_formats": ("int8", "int4")}
     rows = sweep(tmp_path, **values)["layers"]
     assert [row["model_output_sqnr_db"] for row in rows if row["layer"] == "none"] == [float("inf")] * 2
+
+
+def test_a_layer_that_writes_into_its_input_is_given_it_unharmed_under_every_setting(regression, tmp_path):
+    body = """
+class Halves(nn.Linear):
+    def forward(self, x):
+        x *= 0.5
+        return super().forward(x)
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.c = Halves(6, 6), nn.Linear(6, 1)
+    def forward(self, x):
+        return self.c(self.a(x.clone()))
+"""
+    values = regression(body) | {"mode": "weight_only", "method": "gradient"}
+    alone = [sweep(tmp_path, **values | {"weight_formats": (f,)})["layers"] for f in ("int8", "int4")]
+    together = sweep(tmp_path, **values | {"weight_formats": ("int8", "int4")})["layers"]
+    found = {(row["layer"], row["settings"]["weight_format"]): row["model_output_sqnr_db"] for row in together}
+    for row in (row for rows in alone for row in rows):
+        assert found[row["layer"], row["settings"]["weight_format"]] == row["model_output_sqnr_db"]
