@@ -205,8 +205,9 @@ class Bench:
         if site not in self._energies:
             outputs = self.references(site)
             found = torch.empty(len(outputs), dtype=torch.float64, device=self.reference.device)
-            for call, output in enumerate(outputs):
-                found[call] = energy(output)
+            with torch.no_grad():
+                for call, output in enumerate(outputs):
+                    found[call] = energy(output)
             self._energies[site] = found
         return self._energies[site]
 

@@ -79,6 +79,8 @@ def _add_call(found: Differences, bench: Bench, item: Item, site: str, call: int
 
 def _known_inputs(bench: Bench, item: Item, site: str, call: int, slot: Slot) -> _Inputs:
     """From the item before, if it quantized this call's inputs in the same way."""
+    if len(bench.settings) < 2:
+        return _quantized_inputs(bench.quantizer(site, item.setting), slot)
     layer, known = bench.memo.get("quantized inputs", (None, {}))
     if layer != item.layer:
         layer, known = item.layer, {}

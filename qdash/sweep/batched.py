@@ -17,7 +17,7 @@ from qdash.records import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.facts import facts_of
 from qdash.sweep.flush import fetched
-from qdash.sweep.heap import reused
+from qdash.sweep.heap import give_back, reused
 from qdash.sweep.learners import layers_trained, layers_training, options_of
 from qdash.sweep.prepare import Prepared, ensure_calibrated, prepare
 from qdash.sweep.spending import Spending
@@ -161,6 +161,7 @@ class BatchedWork(Generic[I]):
         subject, indices = prepared.subject, self._groups(prepared)[batch]
         seed_everything(self.source.seed + batch)
         prepared.bench.load(subject.evaluation.batch(indices.tolist()).to(subject.device), batch)
+        give_back()  # what came and went between the outputs that are kept
         self._loaded = batch
 
     def _groups(self, prepared: Prepared) -> list[np.ndarray]:
