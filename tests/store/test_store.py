@@ -296,9 +296,7 @@ def test_readers_are_not_blocked_by_a_writer(store: Store) -> None:
     run_id = _new(store)
     with store._engine.begin() as connection:
         connection.execute(sa.text("UPDATE run SET message = 'half'"))
-        began = time.monotonic()
-        assert store.run(run_id).message == ""
-    assert time.monotonic() - began < 1
+        assert store.run(run_id).message == ""  # a blocked reader would end in an error
     assert store.run(run_id).message == "half"
 
 
