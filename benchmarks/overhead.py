@@ -26,15 +26,15 @@ from torch import Tensor, nn
 
 from benchmarks import materials
 from benchmarks.models import NETWORKS, BasicBlock
-from qdash.bench import Bench
-from qdash.calibrate import calibrate
-from qdash.folding import folded
+from qdash.engine.bench import Bench
+from qdash.engine.calibrate import calibrate
+from qdash.engine.quantizer import LayerQuantizer
+from qdash.instrument.folding import folded
+from qdash.instrument.memory_format import channels_last
 from qdash.layers.base import LayerKind
-from qdash.memory_format import channels_last
-from qdash.quantizer import LayerQuantizer
 from qdash.spec import SweepSpec, checked
-from qdash.sweep.heap import reused
 from qdash.sweep.prepare import ensure_calibrated, prepare
+from qdash.tensors.heap import reused
 
 WAYS = ("pure", "qdash", "naive")
 

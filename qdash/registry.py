@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -102,7 +103,7 @@ class Registry(Generic[M]):
 
     @cached_property
     def _loaded(self) -> dict[str, Entry[M]]:
-        package = importlib.import_module(PACKAGES[self.family])
+        package = importlib.import_module(f"qdash.{self.family}")
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
         for point in entry_points(group=f"qdash.{self.family}"):
@@ -110,32 +111,26 @@ class Registry(Generic[M]):
         return self._entries
 
 
-PACKAGES = {
-    "datasets": "qdash.datasets",
-    "executors": "qdash.executors",
-    "formats": "qdash.formats",
-    "granularities": "qdash.granularities",
-    "layers": "qdash.layers",
-    "methods": "qdash.sensitivity",
-    "metrics": "qdash.metrics",
-    "models": "qdash.models",
-    "modes": "qdash.modes",
-    "observers": "qdash.observers",
-    "recommenders": "qdash.recommend",
-}
-ALIASES = {"sensitivity": "methods", "recommend": "recommenders"}
+def families() -> list[str]:
+    """All families: the folders of the package that have a `base.py`.
+
+    >>> "observers" in families()
+    True
+    """
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/base.py"))
 
 
 def family(name: str) -> Registry[Any]:
     """The registry of a family by name, so that a spec can check names without importing members.
 
+    Raises UnknownNameError with the choices.
+
     >>> family("observers").names()
     ['entropy', 'min_max', 'moving_average', 'mse', 'percentile']
     """
-    package = PACKAGES.get(ALIASES.get(name, name))
-    if package is None:
-        raise UnknownNameError("family", name, sorted(PACKAGES))
-    registry: Registry[Any] = importlib.import_module(f"{package}.base").REGISTRY
+    if name not in families():
+        raise UnknownNameError("family", name, families())
+    registry: Registry[Any] = importlib.import_module(f"qdash.{name}.base").REGISTRY
     return registry
 
 

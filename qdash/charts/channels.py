@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from qdash.calibration import TensorSummary
+from qdash.calibration.summaries import TensorSummary
 from qdash.charts import theme
 from qdash.results.text import plural
 

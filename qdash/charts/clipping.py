@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qdash.calibration import TensorSummary
+from qdash.calibration.ranges import clipping_range
+from qdash.calibration.summaries import TensorSummary
 from qdash.errors import QdashError
 from qdash.quant.cells import Cells
 from qdash.quant.statistics import Statistics
-from qdash.ranges import clipping_range
 from qdash.registry import family
 
 COLUMNS = ["observer", "own", "low", "high", "step", "zero_point", "clipped_share", "saturated_share", "sqnr_db"]

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from qdash.calibration import TensorSummary
+from qdash.calibration.summaries import TensorSummary
 from qdash.charts import theme
 from qdash.quant.cells import Cells, quantile
 from qdash.results.text import decibels, share

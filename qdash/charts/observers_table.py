@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qdash.calibration import TensorSummary
+from qdash.calibration.summaries import TensorSummary
 from qdash.charts.clipping import clipping_rows
 from qdash.charts.heatmap import COLUMNS, NAME_WIDTH
 from qdash.charts.names import short_names

@@ -52,9 +52,9 @@ def runs(
 
 def show(run: RunId, store: StoreUrl = None, json: JsonFile = None) -> None:
     """One sweep or fine-tune again, as it stands: the same JSON as `sweep` or `qat`."""
+    from qdash.answers.stored import load_sweep
     from qdash.cli.qat import finish
     from qdash.cli.sweep import report
-    from qdash.history import load_sweep
     from qdash.store.store import Store
 
     with Store.open(store) as opened:

@@ -15,7 +15,7 @@ from qdash.store.store import Store
 
 def compute(store: Store, run_id: str, executor: str, what: str) -> Run:
     """Computes a run to its end. Raises InterruptedRun, which says how to go on, after Ctrl-C or a cancel."""
-    from qdash.pipeline import run_inline
+    from qdash.jobs.steps import run_inline
 
     with _Stop() as stop, _bar(what) as update:
         run = run_inline(store, run_id, executor, should_stop=lambda: stop.asked, on_record=update)

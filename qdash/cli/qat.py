@@ -26,9 +26,9 @@ def qat(
     json: JsonFile = None,
 ) -> None:
     """Fine-tune a mixed model under quantization, and measure it beside the one that was only quantized."""
-    from qdash.answers import create_qat_run
+    from qdash.answers.recommendation import create_qat_run
+    from qdash.answers.stored import load_sweep
     from qdash.cli.progress import compute
-    from qdash.history import load_sweep
     from qdash.store.store import Store
 
     if out is not None:
@@ -48,7 +48,7 @@ def qat(
 
 def finish(store: Any, run_id: str, out: str | None, json: str | None) -> None:
     """Writes and prints what a finished fine-tune found."""
-    from qdash.history import load_qat
+    from qdash.answers.stored import load_qat
 
     found = load_qat(store, run_id)
     result = found.result()

@@ -7,7 +7,7 @@ import typer
 from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
 
 if TYPE_CHECKING:
-    from qdash.history import Sweep
+    from qdash.answers.stored import Sweep
     from qdash.results.frontier import Limits
     from qdash.spec import Setting
     from qdash.store.store import Store
@@ -24,9 +24,9 @@ def recommend(
     json: JsonFile = None,
 ) -> None:
     """The smallest measured set of FP32 layers that keeps the metric within the tolerance."""
-    from qdash.answers import recommendation
-    from qdash.confirm import confirmed
-    from qdash.history import load_sweep
+    from qdash.answers.confirm import confirmed
+    from qdash.answers.recommendation import recommendation
+    from qdash.answers.stored import load_sweep
     from qdash.results.frontier import Limits
     from qdash.store.store import Store
 
@@ -46,7 +46,7 @@ def recommend(
 
 def measure_frontier(store: "Store", sweep: "Sweep", setting: "Setting", limits: "Limits") -> None:
     """Measures what the recommender proposes and is not measured yet, then closer around the tolerance."""
-    from qdash.answers import finer_sets, missing_sets
+    from qdash.answers.recommendation import finer_sets, missing_sets
 
     measure = _measure(store, sweep, setting)
     measure(missing_sets(store, sweep, setting))
@@ -55,7 +55,7 @@ def measure_frontier(store: "Store", sweep: "Sweep", setting: "Setting", limits:
 
 
 def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Any:
-    from qdash.answers import create_measure_run
+    from qdash.answers.recommendation import create_measure_run
     from qdash.cli.progress import compute
 
     def measure(keep_sets: list[tuple[str, ...]]) -> None:

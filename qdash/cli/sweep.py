@@ -51,8 +51,8 @@ def sweep(
     json: JsonFile = None,
 ) -> None:
     """Quantize layer by layer and measure what each layer's quantization does to the model."""
+    from qdash.answers.stored import load_sweep
     from qdash.cli.progress import compute
-    from qdash.history import load_sweep
     from qdash.spec import SweepSpec, checked
     from qdash.store.store import Store
 
@@ -78,8 +78,8 @@ def resume(
     json: JsonFile = None,
 ) -> None:
     """Go on with an interrupted, cancelled or failed run; nothing that is done is repeated."""
+    from qdash.answers.stored import load_sweep
     from qdash.cli.progress import compute
-    from qdash.history import load_sweep
     from qdash.store.store import Store
 
     with Store.open(store) as opened:

@@ -20,7 +20,7 @@ class _ArrayFile(DatasetSource):
         return (Path(self.text),)
 
     def load(self) -> Loaded:
-        from qdash.samples import ArraySamples
+        from qdash.tensors.samples import ArraySamples
 
         path = existing_file(self.text, "data file", DataError)
         try:

@@ -8,7 +8,7 @@ from qdash.registry import Member
 from qdash.sources import SourceRegistry
 
 if TYPE_CHECKING:
-    from qdash.samples import Samples
+    from qdash.tensors.samples import Samples
 
 
 class Loaded(NamedTuple):

@@ -27,7 +27,7 @@ class Demo(DatasetSource):
         import torch
 
         from qdash.demo.data import digits
-        from qdash.samples import ArraySamples
+        from qdash.tensors.samples import ArraySamples
 
         def samples(split: Literal["train", "calibration", "evaluation"]) -> ArraySamples:
             x, y = digits(split)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 
-from qdash import python_source
+from qdash import sources as python_source
 from qdash.datasets.base import REGISTRY, DatasetSource, Loaded
 from qdash.errors import DataError
 
@@ -34,9 +34,9 @@ class Python(DatasetSource):
 def _samples(value: Any, origin: str) -> Any:
     import torch
 
-    from qdash.kept_batches import from_batches
-    from qdash.samples import ArraySamples, DatasetSamples
-    from qdash.trees import tensors
+    from qdash.tensors.kept_batches import from_batches
+    from qdash.tensors.samples import ArraySamples, DatasetSamples
+    from qdash.tensors.trees import tensors
 
     if isinstance(value, tuple) and len(value) == 2 and all(list(tensors(part)) or part is None for part in value):
         return ArraySamples(value[0], value[1], origin)

@@ -18,7 +18,7 @@ from qdash import home
 from qdash.errors import InputError
 from qdash.executors.spawning import environment
 from qdash.jobs import names
-from qdash.pipeline import driven
+from qdash.jobs.steps import driven
 from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.store.workers import Worker

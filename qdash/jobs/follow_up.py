@@ -2,7 +2,7 @@
 
 import json
 
-from qdash.answers import create_measure_run
+from qdash.answers.recommendation import create_measure_run
 from qdash.errors import QdashError
 from qdash.store.runs import Run
 from qdash.store.store import Store

@@ -13,8 +13,8 @@ from filelock import FileLock
 from qdash import home
 from qdash.executors.scheduling import be_nice
 from qdash.jobs import client, names
+from qdash.jobs.steps import settle_abandoned
 from qdash.jobs.workflow import register
-from qdash.pipeline import settle_abandoned
 from qdash.store.runs import Run
 from qdash.store.store import Store
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from qdash import home
 from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Work
-from qdash.pipeline import driving, never, outcome, step, stopper
+from qdash.jobs.steps import driving, never, outcome, step, stopper
 from qdash.store.runs import FINAL
 from qdash.store.store import Store
 

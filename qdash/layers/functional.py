@@ -21,7 +21,7 @@ class Functional(LayerKind):
     dynamic_granularity: ClassVar[str] = "per_sample"
 
     def module_types(self) -> tuple[type, ...]:
-        from qdash.functional import Operation
+        from qdash.instrument.operations import Operation
 
         return (Operation,)
 

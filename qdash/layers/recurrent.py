@@ -28,7 +28,7 @@ class Recurrent(LayerKind):
         return {name: 0 for name in names if name.startswith("weight_")}
 
     def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
-        from qdash.weights import effective_weight
+        from qdash.instrument.weights import effective_weight
 
         data: Any = args[0].data  # of a tensor, or of a PackedSequence
         steps = int(prod(data.shape[:-1]))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import field_validator
 
-from qdash import python_source
+from qdash import sources as python_source
 from qdash.errors import ModelError
 from qdash.models.base import REGISTRY, ModelSource
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qdash.calibration import LayerSummary, TensorSummary
+from qdash.calibration.summaries import LayerSummary, TensorSummary
 from qdash.quant.cells import magnitudes, quantile
 from qdash.registry import family
 from qdash.results.text import decibels, plural, share

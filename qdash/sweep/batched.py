@@ -10,19 +10,19 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from qdash.bench import Bench, Measured
+from qdash.engine.bench import Bench, Measured
+from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
-from qdash.random_state import seed_everything
 from qdash.records import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.facts import facts_of
 from qdash.sweep.flush import fetched
-from qdash.sweep.heap import give_back, reused
 from qdash.sweep.learners import layers_trained, layers_training, options_of
 from qdash.sweep.prepare import Prepared, ensure_calibrated, prepare
 from qdash.sweep.spending import Spending
 from qdash.sweep.training import Step, Training
 from qdash.sweep.training_set import training_set
+from qdash.tensors.heap import give_back, reused
 
 I = TypeVar("I")  # noqa: E741
 START = "start"

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import nn
 
-from qdash.arguments import inputs_of
-from qdash.functional import Operation
-from qdash.instrument import Forward, Instrument
+from qdash.instrument.arguments import inputs_of
+from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.operations import Operation
 from qdash.layers.base import REGISTRY, LayerKind
-from qdash.samples import Batch
-from qdash.trees import cloned
+from qdash.tensors.samples import Batch
+from qdash.tensors.trees import cloned
 
 
 class Census:

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 import qdash
-from qdash.bench import Bench
+from qdash.engine.bench import Bench
+from qdash.instrument.weights import effective_weight
 from qdash.sweep.layers import weight_parameters
 from qdash.sweep.prepare import Prepared
-from qdash.trees import tensors
-from qdash.weights import effective_weight
+from qdash.tensors.trees import tensors
 
 
 def facts_of(prepared: Prepared) -> dict[str, Any]:

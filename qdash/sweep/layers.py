@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from qdash.folding import Folding
-from qdash.functional import Operation
-from qdash.instrument import ROOT
+from qdash.instrument.calls import ROOT
+from qdash.instrument.folding import Folding
+from qdash.instrument.operations import Operation
+from qdash.instrument.weights import identity, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.sweep.census import Census
-from qdash.weights import identity, parameters_of
 
 FUNCTIONAL = "functional"
 

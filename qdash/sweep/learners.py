@@ -3,16 +3,16 @@
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from qdash.bench import Bench
+from qdash.engine.bench import Bench
+from qdash.engine.learning.learner import Learner
+from qdash.engine.learning.trainable import TrainableLayer, TrainableWeight
+from qdash.engine.trained import Trained, TrainedLayer
 from qdash.errors import SpecError
-from qdash.learning import Learner
 from qdash.modes.qat import Qat
 from qdash.registry import family
 from qdash.spec import Setting
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.training import Training
-from qdash.trainable import TrainableLayer, TrainableWeight
-from qdash.trained import Trained, TrainedLayer
 
 PLAN = "plan"
 

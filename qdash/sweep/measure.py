@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from qdash.bench import Bench, Measured, Stopwatch
+from qdash.engine.bench import Bench, Measured, Stopwatch
 from qdash.records import Score
 from qdash.spec import MeasureSpec, keep_key
 from qdash.sweep.batched import BatchedWork

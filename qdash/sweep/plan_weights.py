@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdash.folding import Fold
+from qdash.engine.trained import TrainedLayer, save_tensors
+from qdash.instrument.folding import Fold
 from qdash.models.checkpoint import SCALES
 from qdash.spec import QatSpec
 from qdash.sweep.prepare import Prepared
-from qdash.trained import TrainedLayer, save_tensors
 
 
 def save_plan_weights(path: Path, prepared: Prepared, spec: QatSpec, layers: Mapping[str, TrainedLayer]) -> None:

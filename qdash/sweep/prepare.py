@@ -10,29 +10,29 @@ from typing import Any
 
 import torch
 
-from qdash.bench import Bench
-from qdash.calibrate import calibrate
-from qdash.calibration import StoredCalibration
+from qdash.calibration.summaries import StoredCalibration
+from qdash.engine.bench import Bench
+from qdash.engine.calibrate import calibrate
+from qdash.engine.macs import MacCounter, other_work
+from qdash.engine.outputs import reader_for
+from qdash.engine.tape.replay import Recorder
 from qdash.errors import ModelError, SpecError
-from qdash.folding import Folding, folded
-from qdash.instrument import ROOT, Instrument
+from qdash.instrument.calls import ROOT, Instrument
+from qdash.instrument.folding import Folding, folded
+from qdash.instrument.memory_format import CONTIGUOUS, channels_last
+from qdash.instrument.random_state import RandomState, seed_everything
 from qdash.layers.base import LayerKind
-from qdash.macs import MacCounter, other_work
-from qdash.memory_format import CONTIGUOUS, channels_last
 from qdash.metrics.base import REGISTRY as METRICS
 from qdash.models.base import REGISTRY as MODELS
-from qdash.outputs import reader_for
-from qdash.random_state import RandomState, seed_everything
-from qdash.replay import Recorder
-from qdash.samples import Batch
 from qdash.spec import AUTO, Setting, Source, matches
 from qdash.sweep.census import Census
 from qdash.sweep.evaluation import evaluating
-from qdash.sweep.heap import give_back
 from qdash.sweep.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.subject import Subject, load_subject
 from qdash.sweep.training_set import TrainingSet
-from qdash.trees import first_float
+from qdash.tensors.heap import give_back
+from qdash.tensors.samples import Batch
+from qdash.tensors.trees import first_float
 
 # Few samples are enough to see the calls, check the folds and find a wrong shape.
 _FIRST_SAMPLES, _FEWEST_SAMPLES = 16, 4

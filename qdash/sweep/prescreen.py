@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from qdash.bench import Item
+from qdash.engine.bench import Item
+from qdash.engine.gradient.estimate import estimated
 from qdash.errors import ModelError
-from qdash.estimation import estimated
 from qdash.sweep.prepare import Prepared
 
 

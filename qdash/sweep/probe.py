@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdash.outputs import OutputReader
+from qdash.engine.outputs import OutputReader
 from qdash.records import Facts, Progress, Record
 from qdash.spec import Setting, Source
 from qdash.sweep.facts import facts_of
 from qdash.sweep.prepare import Prepared, prepare
 from qdash.sweep.spending import Spending
-from qdash.trees import tensors
+from qdash.tensors.trees import tensors
 
 _SAMPLES = 256
 _SHOWN = 8

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from qdash.bench import Bench, Measured, Stopwatch
-from qdash.instrument import Override
+from qdash.engine.bench import Bench, Measured, Stopwatch
+from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.trained import TrainedLayer
+from qdash.instrument.calls import Override
 from qdash.modes.qat import Qat
-from qdash.quantizer import LayerQuantizer
 from qdash.records import Facts, Record, Score
 from qdash.spec import QatSpec, keep_key
 from qdash.sweep.batched import BatchedWork
@@ -14,7 +15,6 @@ from qdash.sweep.plan_weights import save_plan_weights
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.training import Step, Training
 from qdash.sweep.work import baseline
-from qdash.trained import TrainedLayer
 
 PTQ, QAT = "ptq", "qat"  # the items, and the settings under which their scores are kept
 

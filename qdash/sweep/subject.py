@@ -12,9 +12,9 @@ from qdash.datasets.base import REGISTRY as DATASETS
 from qdash.errors import ModelError, SpecError
 from qdash.models.base import REGISTRY as MODELS
 from qdash.models.checkpoint import load_weights
-from qdash.samples import Batch, Samples
 from qdash.spec import Source
 from qdash.sweep.split import choose, split_in_two
+from qdash.tensors.samples import Batch, Samples
 
 CALIBRATION_BATCHES = 100
 

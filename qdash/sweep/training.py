@@ -11,14 +11,14 @@ from typing import Any
 
 from torch import Tensor
 
-from qdash.bench import Bench
-from qdash.learning import Learner
-from qdash.losses import loss_of
+from qdash.engine.bench import Bench
+from qdash.engine.learning.learner import Learner
+from qdash.engine.learning.losses import loss_of
+from qdash.engine.trained import TrainedLayer, load_tensors, load_trained, save_tensors, save_trained
+from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
-from qdash.random_state import seed_everything
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.training_set import TrainingSet
-from qdash.trained import TrainedLayer, load_tensors, load_trained, save_tensors, save_trained
 
 _VERSION = 1
 _SLICE_SECONDS = 2.0

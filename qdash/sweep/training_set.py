@@ -8,9 +8,9 @@ import numpy as np
 
 from qdash.datasets.base import REGISTRY as DATASETS
 from qdash.errors import DataError
-from qdash.samples import Batch, Samples
 from qdash.spec import Source
 from qdash.sweep.subject import Subject
+from qdash.tensors.samples import Batch, Samples
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
-from qdash.bench import Bench, Item, Measured
-from qdash.sensitivity.base import Method
+from qdash.engine.bench import Bench, Item, Measured
+from qdash.methods.base import Method
 from qdash.spec import Setting
 
 

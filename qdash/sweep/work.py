@@ -7,21 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdash.bench import Bench, Item, Measured
-from qdash.energy import noise
-from qdash.instrument import Forward, Override
-from qdash.local_errors import output_tensor
+from qdash.engine.bench import Bench, Item, Measured
+from qdash.engine.local_errors import output_tensor
+from qdash.instrument.calls import Forward, Override
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import Setting, SweepSpec
 from qdash.stats.sequential import Looks
 from qdash.sweep.batched import BatchedWork
 from qdash.sweep.flush import count
-from qdash.sweep.heap import give_back
 from qdash.sweep.prepare import Prepared
 from qdash.sweep.prescreen import suspicious_first
 from qdash.sweep.race import Race
 from qdash.sweep.twins import distinct, measured_once, of_model
+from qdash.tensors.energy import noise
+from qdash.tensors.heap import give_back
 
 # Samples in a batch whose graph and gradients are kept, between these, so that its input holds so many values.
 _GRADIENT_BATCH, _GRADIENT_VALUES = (8, 32), 1 << 20

@@ -5,10 +5,10 @@ from collections.abc import Collection
 import pandas as pd
 import streamlit as st
 
-from qdash.agreement import estimates, measuring_runs, worst_unmeasured
+from qdash.answers.agreement import estimates, measuring_runs, worst_unmeasured
+from qdash.answers.stored import Sweep
 from qdash.charts.agreement import agreement_figure, agreement_frame, kl_spearman
 from qdash.charts.layer_types import layer_types
-from qdash.history import Sweep
 from qdash.results.agreement import Row, correlation, most_sampled
 from qdash.results.text import plural
 from qdash.store.runs import Run

@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from qdash.estimate import estimate
+from qdash.answers.cost import estimate
 from qdash.results.text import count, duration, plural
 from qdash.spec import SweepSpec
 from qdash.store.runs import Run

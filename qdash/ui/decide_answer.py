@@ -6,9 +6,9 @@ from typing import Any
 import streamlit as st
 
 from qdash import home
-from qdash.answers import create_measure_run, finer_sets, missing_sets, recommendation
+from qdash.answers.recommendation import create_measure_run, finer_sets, missing_sets, recommendation
+from qdash.answers.stored import Sweep
 from qdash.charts.frontier import frontier_figure, frontier_frame
-from qdash.history import Sweep
 from qdash.jobs import client
 from qdash.results.frontier import Limits
 from qdash.results.sentence import certainty_sentence, verdict_sentence

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from qdash.history import Sweep
+from qdash.answers.stored import Sweep
 from qdash.results.text import count, interval, megabytes, metric_value, points
 from qdash.ui import state
 from qdash.ui.decide_answer import Json

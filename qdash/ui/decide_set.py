@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from qdash.answers.stored import Sweep
 from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity
-from qdash.history import Sweep
 from qdash.results.added_up import added_up
 from qdash.results.plain import plain
 from qdash.results.size import fp32_mb, size_mb

@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from qdash.calibration import LayerSummary
+from qdash.answers.stored import Sweep
+from qdash.calibration.summaries import LayerSummary
 from qdash.charts.attribution import attribution_figure, attribution_frame
 from qdash.charts.before_after import before_key, change_text
 from qdash.charts.layer_types import layer_type
-from qdash.history import Sweep
 from qdash.results.diagnosis import diagnosis, weights_share
 from qdash.results.size import size_mb
 from qdash.results.text import decibels, interval, large, megabytes, plural

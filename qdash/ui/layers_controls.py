@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from qdash.agreement import estimates
+from qdash.answers.agreement import estimates
+from qdash.answers.stored import Sweep
 from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
 from qdash.charts.ranking import ranking_frame
-from qdash.history import Sweep
 from qdash.registry import family
 from qdash.results.ranking import RANKINGS, default_ranking, ranked
 from qdash.spec import matches

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from qdash.history import Sweep
+from qdash.answers.stored import Sweep
 from qdash.ui import state
 from qdash.ui.describe import run_title
 

@@ -1,9 +1,9 @@
 """Pictures that several pages show."""
 
+from qdash.answers.stored import Sweep
 from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import quantity
 from qdash.charts.ranking import ranking_figure, ranking_frame
-from qdash.history import Sweep
 from qdash.ui import state
 from qdash.ui.chart import show_chart
 

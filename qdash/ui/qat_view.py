@@ -6,8 +6,8 @@ from typing import Any, get_args
 import streamlit as st
 
 from qdash import home
+from qdash.answers.stored import QatRun, Sweep, load_qat
 from qdash.charts.training import curve_figure, curve_frame, models_figure, models_frame
-from qdash.history import QatRun, Sweep, load_qat
 from qdash.jobs import client
 from qdash.modes.qat import Loss, Qat
 from qdash.results.text import count, metric_value, plural, points, share
@@ -37,7 +37,7 @@ def show_fine_tune(sweep: Sweep, keep: Sequence[str]) -> None:
 
 def start_fine_tune(sweep: Sweep, keep: Sequence[str], training: str) -> str:
     """Queues a fine-tune under the selected setting; returns its id."""
-    from qdash.answers import create_qat_run
+    from qdash.answers.recommendation import create_qat_run
 
     run_id = create_qat_run(state.store(), sweep.run.id, keep, state.selected_setting(sweep), training)
     client.enqueue(home.store_url(), run_id)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from qdash import home
-from qdash.agreement import create_measuring_run
+from qdash.answers.agreement import create_measuring_run
+from qdash.answers.stored import Sweep
 from qdash.errors import QdashError
-from qdash.history import Sweep
 from qdash.jobs import client
 from qdash.spec import Setting, Source, SweepSpec
 from qdash.store.store import Store
@@ -28,7 +28,7 @@ def start_probe(store: Store, source: Source) -> str:
 
 def start_measuring(store: Store, sweep_run_id: str) -> str:
     """Queues the measurement of the curve of a sweep; returns its id."""
-    from qdash.answers import create_measure_run
+    from qdash.answers.recommendation import create_measure_run
 
     run_id = create_measure_run(store, sweep_run_id)
     client.enqueue(home.store_url(), run_id)

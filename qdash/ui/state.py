@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 
 from qdash import home
+from qdash.answers.stored import Sweep, latest_sweep, load_sweep, measured_points
 from qdash.errors import InputError
-from qdash.history import Sweep, latest_sweep, load_sweep, measured_points
 from qdash.results.frontier import Limits
 from qdash.results.sweep import setting_result
 from qdash.spec import Setting

@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from qdash import home
-from qdash.calibration import Calibration, LayerSummary, TensorSummary
+from qdash.answers.stored import Sweep
+from qdash.calibration.summaries import Calibration, LayerSummary, TensorSummary
 from qdash.charts.channels import channels_figure, channels_frame
 from qdash.charts.clipping import clipping_frame
 from qdash.charts.histogram import histogram_figure, histogram_frame
-from qdash.history import Sweep
 from qdash.quant.moments import kurtosis
 from qdash.registry import family
 from qdash.results.diagnosis import dead_channels

@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from qdash.answers import recommendation
-from qdash.history import Sweep
+from qdash.answers.recommendation import recommendation
+from qdash.answers.stored import Sweep
 from qdash.results.frontier import NOT_MET, SHOWN, Limits
 from qdash.results.sentence import certainty_sentence, verdict_sentence
 from qdash.results.text import megabytes, metric_value, plural, points

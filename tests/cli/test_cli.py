@@ -70,7 +70,7 @@ def test_help_and_list_don_t_import_torch():
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("family", ["observers", "formats", "modes", "methods", "sensitivity", "models", "datasets"])
+@pytest.mark.parametrize("family", ["observers", "formats", "modes", "methods", "recommenders", "models", "datasets"])
 def test_list_json_follows_the_contract(family):
     described = json.loads(qdash("list", family, "--json", "-").stdout)
     assert described["family"] == family

@@ -180,7 +180,7 @@ def test_the_model_is_bit_identical_after_a_sweep(fails, monkeypatch, tmp_path):
     values = {"model": "demo:digits-mobilenet", "data": "demo:digits", "samples": 24, "weight_formats": ("int4",)}
     if fails:
         monkeypatch.setattr(
-            "qdash.sensitivity.one_at_a_time.OneAtATime._output", lambda *_: (_ for _ in ()).throw(RuntimeError("boom"))
+            "qdash.methods.one_at_a_time.OneAtATime._output", lambda *_: (_ for _ in ()).throw(RuntimeError("boom"))
         )
         with pytest.raises(RuntimeError, match="boom"):
             sweep(tmp_path, **values)

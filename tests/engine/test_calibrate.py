@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-import qdash.calibrate
-from qdash.bin_counts import counting
-from qdash.calibrate import TensorObserver, calibrate, subsampling
-from qdash.calibration import Calibration
-from qdash.channel_range import channel_range
+import qdash.engine.calibrate
+from qdash.calibration.ranges import clipping_range
+from qdash.calibration.summaries import Calibration
 from qdash.demo.data import digits
 from qdash.demo.networks import build
-from qdash.instrument import Instrument
-from qdash.ranges import clipping_range
-from qdash.samples import Batch
+from qdash.engine.calibrate import TensorObserver, calibrate, subsampling
+from qdash.instrument.calls import Instrument
 from qdash.sweep.layers import kinds_of
+from qdash.tensors.bin_counts import counting
+from qdash.tensors.channel_range import channel_range
+from qdash.tensors.samples import Batch
 
 
 def summary_of(parts, axis=1, seed=0):
@@ -77,7 +77,7 @@ def test_a_subsampled_range_stays_close_to_the_full_one(observer, tolerance, sha
         x = x.sign() * -torch.rand(x.shape, generator=generator).clamp_min(1e-9).log()
 
     def upper_end(values):
-        monkeypatch.setattr(qdash.calibrate, "VALUES_PER_BATCH", values)
+        monkeypatch.setattr(qdash.engine.calibrate, "VALUES_PER_BATCH", values)
         statistics = summary_of(x.split(32)).statistics()
         return clipping_range(statistics, observer, "int8", "affine")[1][0]
 

@@ -6,10 +6,10 @@ import sys
 SCRIPT = """
 import resource, sys
 import torch
-from qdash.calibrate import calibrate
+from qdash.engine.calibrate import calibrate
 from qdash.demo.networks import build
-from qdash.instrument import Instrument
-from qdash.samples import Batch
+from qdash.instrument.calls import Instrument
+from qdash.tensors.samples import Batch
 from qdash.sweep.layers import kinds_of
 
 torch.set_num_threads(1)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from qdash.folding import folded
+from qdash.instrument.folding import folded
 
 
 def trained(model):

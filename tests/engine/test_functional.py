@@ -11,9 +11,9 @@ from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils.flop_counter import FlopCounterMode
 
+from qdash.engine.tape.replay import Recorder
 from qdash.errors import SpecError
-from qdash.instrument import Instrument
-from qdash.replay import Recorder
+from qdash.instrument.calls import Instrument
 from qdash.spec import SweepSpec, checked
 
 FILE = Path(functional_model.__file__)

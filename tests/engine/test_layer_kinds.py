@@ -10,18 +10,18 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
-from qdash.arguments import inputs_of, with_inputs
 from qdash.errors import DataError, ModelError
-from qdash.folding import folded
-from qdash.instrument import Instrument
-from qdash.kept_batches import KeptBatches, from_batches
+from qdash.instrument.arguments import inputs_of, with_inputs
+from qdash.instrument.calls import Instrument
+from qdash.instrument.folding import folded
+from qdash.instrument.random_state import RandomState, seed_everything
+from qdash.instrument.weights import effective_weight, exchanged, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.layers.linear import Linear
-from qdash.random_state import RandomState, seed_everything
-from qdash.samples import ArraySamples
 from qdash.sweep.evaluation import evaluating
 from qdash.sweep.layers import kinds_of
-from qdash.weights import effective_weight, exchanged, parameters_of
+from qdash.tensors.kept_batches import KeptBatches, from_batches
+from qdash.tensors.samples import ArraySamples
 
 MODULES = {
     "linear": (nn.Linear(6, 4), (2, 3, 6)),

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from qdash.instrument import Instrument
-from qdash.macs import other_work
-from qdash.samples import Batch
+from qdash.engine.macs import other_work
+from qdash.instrument.calls import Instrument
+from qdash.tensors.samples import Batch
 
 
 class Functional(nn.Module):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from qdash.layout import aligned, in_memory_order
-from qdash.memory_format import channels_last
-from qdash.sweep.heap import reused
+from qdash.instrument.memory_format import channels_last
+from qdash.tensors.heap import reused
+from qdash.tensors.layout import aligned, in_memory_order
 
 
 class Viewing(nn.Module):

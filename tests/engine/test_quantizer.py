@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from qdash.engine.quantizer import LayerQuantizer
 from qdash.layers.convolution import Convolution
 from qdash.layers.linear import Linear
-from qdash.quantizer import LayerQuantizer
 from qdash.registry import family
 from qdash.spec import Setting
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from qdash.engine.tape.replay import Recorder
 from qdash.errors import ModelError
-from qdash.instrument import Instrument
-from qdash.replay import Recorder
+from qdash.instrument.calls import Instrument
 
 
 class InPlaceShortcut(nn.Module):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from engine_helpers import sweep
 
-from qdash.bench import Bench
 from qdash.demo.data import digits
 from qdash.demo.networks import build
+from qdash.engine.bench import Bench
 from qdash.errors import QdashError
-from qdash.folding import folded
+from qdash.instrument.folding import folded
 from qdash.results.plain import plain
 
 SAMPLES = 40

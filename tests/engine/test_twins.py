@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from engine_helpers import sweep
 
-from qdash.quantizer import LayerQuantizer
+from qdash.engine.quantizer import LayerQuantizer
 
 MATRIX = {"model": "demo:digits-mobilenet", "data": "demo:digits", "samples": 32, "calibration_samples": 64}
 

@@ -14,7 +14,7 @@ from qdash.errors import DataError, InputError, QdashError, UnknownNameError
 from qdash.executors.base import REGISTRY, Work, build_work
 from qdash.executors.scheduling import usable_cores
 from qdash.executors.spawning import environment
-from qdash.pipeline import never
+from qdash.jobs.steps import never
 from qdash.records import Progress, Record, Score
 
 KIND = "fake_work:FakeWork"

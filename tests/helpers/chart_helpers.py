@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from qdash.calibration import TensorSummary
+from qdash.calibration.summaries import TensorSummary
 from qdash.quant.log_histogram import count, sparse
 from qdash.results.sweep import described
 from qdash.spec import Setting

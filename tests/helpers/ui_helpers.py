@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qdash.answers import create_measure_run
-from qdash.pipeline import run_inline
+from qdash.answers.recommendation import create_measure_run
+from qdash.jobs.steps import run_inline
 from qdash.spec import SweepSpec, checked
 from qdash.store.store import Store
 

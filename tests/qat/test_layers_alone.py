@@ -9,9 +9,9 @@ import torch
 from engine_helpers import run_work, sweep
 
 import qdash.sweep.subject
+from qdash.answers.cost import estimate
 from qdash.demo.data import digits
 from qdash.errors import DataError, SpecError
-from qdash.estimate import estimate
 from qdash.executors.base import build_work
 from qdash.records import Progress
 from qdash.spec import Source, SweepSpec, checked
@@ -159,7 +159,9 @@ def test_the_model_is_bit_identical_afterwards(ends, monkeypatch, tmp_path):
     if ends == "well":
         sweep(tmp_path, **FEW)
     elif ends == "fails":
-        monkeypatch.setattr("qdash.learning.Learner._follow", lambda *_: (_ for _ in ()).throw(RuntimeError("boom")))
+        monkeypatch.setattr(
+            "qdash.engine.learning.learner.Learner._follow", lambda *_: (_ for _ in ()).throw(RuntimeError("boom"))
+        )
         with pytest.raises(RuntimeError, match="boom"):
             sweep(tmp_path, **FEW)
     else:

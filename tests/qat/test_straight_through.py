@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from qdash.engine.learning.straight_through import fake_quantize, lsq_gradient_scale, passed_through
+from qdash.instrument.weights import substituted
 from qdash.registry import family
-from qdash.straight_through import fake_quantize, lsq_gradient_scale, passed_through
-from qdash.weights import substituted
 
 FORMATS = family("formats")
 SCALED = [name for name in FORMATS.names() if FORMATS.create(name).needs_range]

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from qdash.learning import Learner
-from qdash.losses import loss_of
+from qdash.engine.learning.learner import Learner
+from qdash.engine.learning.losses import loss_of
 from qdash.modes.qat import Qat
 from qdash.spec import Setting, Source
 from qdash.sweep.learners import trainable

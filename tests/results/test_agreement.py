@@ -7,9 +7,9 @@ import pytest
 from chart_helpers import row
 from scipy.stats import spearmanr
 
-from qdash.agreement import create_measuring_run, measuring_runs, measuring_spec, worst_unmeasured
+from qdash.answers.agreement import create_measuring_run, measuring_runs, measuring_spec, worst_unmeasured
+from qdash.answers.stored import Sweep, load_sweep
 from qdash.errors import InputError
-from qdash.history import Sweep, load_sweep
 from qdash.records import Facts
 from qdash.results.agreement import agreement, most_sampled, spearman
 from qdash.results.tally import Tallies

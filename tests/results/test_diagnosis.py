@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chart_helpers import SETTING, kl_rows, row, tensor
 
-from qdash.calibration import LayerSummary
+from qdash.calibration.summaries import LayerSummary
 from qdash.results.added_up import added_up
 from qdash.results.diagnosis import concentration, diagnosis
 from qdash.spec import Setting

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from ui_helpers import press, swept_home, text_of
 
-from qdash.pipeline import run_inline
+from qdash.jobs.steps import run_inline
 from qdash.records import Facts
 from qdash.spec import SweepSpec
 from qdash.store.store import Store

@@ -5,9 +5,9 @@ import json
 import pytest
 from ui_helpers import press, text_of
 
-from qdash.answers import create_measure_run, recommendation
-from qdash.history import load_sweep, measured_points
-from qdash.pipeline import run_inline
+from qdash.answers.recommendation import create_measure_run, recommendation
+from qdash.answers.stored import load_sweep, measured_points
+from qdash.jobs.steps import run_inline
 from qdash.results.frontier import Limits
 from qdash.spec import MeasureSpec
 from qdash.store.store import Store

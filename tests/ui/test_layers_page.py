@@ -9,9 +9,9 @@ import pytest
 from chart_helpers import tensor
 from ui_helpers import text_of
 
-from qdash.calibration import Calibration
+from qdash.answers.stored import load_sweep
+from qdash.calibration.summaries import Calibration
 from qdash.charts.clipping import clipping_frame
-from qdash.history import load_sweep
 from qdash.home import artifacts
 from qdash.records import Facts, Progress
 from qdash.spec import SweepSpec

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ui_helpers import press, text_of
 
-from qdash.pipeline import run_inline
+from qdash.jobs.steps import run_inline
 from qdash.records import Facts
 from qdash.spec import Source, SweepSpec, checked
 from qdash.store.store import Store

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from ui_helpers import swept_home, text_of
 
-from qdash.history import load_sweep
+from qdash.answers.stored import load_sweep
 from qdash.store.store import Store
 
 BEFORE = ["ptq_model_output_kl", "ptq_model_output_sqnr_db", "ptq_metric_delta"]

@@ -4,9 +4,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from ui_helpers import press, text_of
 
-from qdash.answers import create_qat_run, recommendation
-from qdash.history import load_sweep
-from qdash.pipeline import run_inline
+from qdash.answers.recommendation import create_qat_run, recommendation
+from qdash.answers.stored import load_sweep
+from qdash.jobs.steps import run_inline
 from qdash.records import Facts, Progress
 from qdash.results.frontier import Limits
 from qdash.spec import QatSpec

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qdash.registry import PACKAGES, family
+from qdash.registry import families, family
 from qdash.spec import SweepSpec
 from qdash.ui.describe import share_done
 from qdash.ui.pace import Pace
@@ -41,7 +41,7 @@ def test_every_setting_has_help():
 
 
 def test_every_member_of_every_family_has_help():
-    for name in PACKAGES:
+    for name in families():
         assert all(member["help"] for member in family(name).describe()["members"])
 
 

@@ -1,0 +1,78 @@
+"""The backward passes of the gradient estimate on a bench's batch: what each estimates, from which cotangent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdash.engine.bench import Bench
+from qdash.engine.tape.edges import Gradients, OverwrittenError
+
+ERROR, DIVERGENCE, LOSS = "noise", "kl", "loss_change"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One backward pass: what its products estimate, and the gradients at every layer's inputs and outputs."""
+
+    estimates: str
+    inputs: dict[str, Gradients]
+    outputs: dict[str, Gradients]
+
+
+def plan(bench: Bench, passes: int, kl_passes: int, loss_passes: int) -> list[str]:
+    """What each backward pass estimates; KL only where there are class scores, the loss only where there are labels."""
+    has_classes = bench.reader.class_axis is not None
+    return [ERROR] * passes + [DIVERGENCE] * (kl_passes * has_classes) + [LOSS] * (loss_passes * _has_loss(bench))
+
+
+def run_passes(bench: Bench, planned: Sequence[str], use: Callable[[int, Pass], None]) -> None:
+    """Hands one pass after the other, with its number, to `use`, which may keep it.
+
+    A model that writes over what its backward pass needs is recorded once more, with copies of that kept.
+    """
+    assert bench.edges is not None, "the bench records gradients"
+    if not bench.edges.overwrites:
+        try:
+            _backward(bench, planned, use)
+            return
+        except OverwrittenError:
+            bench.edges.overwrites = True
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        bench.load(bench.batch, bench.batch_number)
+        _backward(bench, planned, use)
+
+
+def _backward(bench: Bench, planned: Sequence[str], use: Callable[[int, Pass], None]) -> None:
+    assert bench.edges is not None, "the bench records gradients"
+    output = bench.differentiable_output()
+    for number, estimates in enumerate(planned):
+        gradients = bench.edges.gradients(output, _cotangent(bench, estimates, number))
+        bench.instrument.executed_macs += bench.tape.macs  # a backward to inputs counts as one forward
+        use(number, Pass(estimates, *gradients))
+        del gradients  # before the next ones are there
+
+
+def _cotangent(bench: Bench, estimates: str, number: int) -> Tensor:
+    reference = bench.reference
+    seed = (bench.seed * 1_000_003 + bench.batch_number) * 64 + number
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, reference.shape, generator=generator).to(reference) * 2 - 1
+    if estimates == ERROR:
+        return signs
+    p = torch.softmax(reference.double(), 1)
+    if estimates == DIVERGENCE:  # A = diag(√p) − p√pᵀ has A·Aᵀ = diag(p) − p·pᵀ, the Fisher information of the scores
+        roots = p.sqrt()
+        positions = reference[0, 0].numel()  # KL is the mean over a sample's positions
+        cotangent: Tensor = (roots * signs - p * (roots * signs).sum(1, keepdim=True)) / positions**0.5
+        return cotangent.to(reference)
+    assert bench.batch.target is not None
+    hit: Tensor = torch.nn.functional.one_hot(bench.batch.target, reference.shape[1])
+    expected: Tensor = p - (hit if hit.dim() == 2 else hit.movedim(-1, 1))
+    return expected.to(reference)
+
+
+def _has_loss(bench: Bench) -> bool:
+    target = bench.batch.target
+    return bench.reader.class_axis is not None and target is not None and not target.is_floating_point()

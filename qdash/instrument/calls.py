@@ -1,0 +1,221 @@
+"""Sees and steers every call of every submodule, and leaves the model exactly as it was."""
+
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from qdash.errors import ModelError, QdashError
+from qdash.instrument.buffers import kept_buffers
+from qdash.instrument.operations import FunctionalCalls, Operation, kind_of
+from qdash.tensors.trees import tensors
+
+Forward = Callable[..., Any]
+# What runs instead of a module's forward: gets the forward itself, its arguments and keyword arguments.
+Override = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]
+# What sees every call: gets the module's name, a function that runs it, its arguments and keyword arguments.
+Interceptor = Callable[[str, Forward, tuple[Any, ...], dict[str, Any]], Any]
+# Whether a functional operation is seen: gets the names of the open calls, the innermost last, and what it is called.
+Shows = Callable[[Sequence[str], str], bool]
+ROOT = "(model)"  # the name of the model itself
+
+# Multiply-accumulates of one executed call: gets the module's name, its arguments and its output.
+Counter = Callable[[str, tuple[Any, ...], dict[str, Any], Any], float]
+
+
+class Instrument:
+    """Wraps the forward of every module while the context is open.
+
+    `interceptor` sees all calls (recording, replay); `overrides` replace the forward of named modules (quantization,
+    probes). Forwards run under `no_grad`, never `inference_mode`, which keeps no version counters. The fused kernels of
+    attention layers, which pass their submodules by, are switched off.
+
+    Where `shows` is set, a functional operation is seen as the call of a module that is named by its place:
+    `PLACE#matmul_2` is the second matmul in one call of PLACE. Such modules join `modules` when first seen.
+    """
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        self.modules: dict[str, nn.Module] = {n or ROOT: m for n, m in model.named_modules()}
+        self.overrides: dict[str, Override] = {}
+        self.interceptor: Interceptor | None = None
+        self.keeps_graph = False
+        self.count: Counter | None = None
+        self.shows: Shows | None = None
+        self.executed_macs = 0.0
+        self.notes: set[str] = set()
+        self._failed: str | None = None
+        self._fault: Exception | None = None
+        self._open: list[tuple[str, Counts[str]]] = []  # the calls under way, and how often each operation was seen
+        self._in_model = False  # whether the model's own code runs, not what was put around it: only its calls are seen
+        self._buffers = kept_buffers(model)
+
+    def __enter__(self) -> "Instrument":
+        scripted = [name for name, module in self.modules.items() if isinstance(module, torch.jit.ScriptModule)]
+        if scripted:
+            raise ModelError(f"{scripted[0]} is a TorchScript module and can't be looked into; load the eager model")
+        for name, module in self.modules.items():
+            module.forward = _Seen(self, name, module.forward)
+        self._fast_path = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        torch.backends.mha.set_fastpath_enabled(self._fast_path)
+        for module in self.modules.values():
+            original = _original(module)
+            if getattr(original, "__self__", None) is module:
+                del module.forward
+            else:  # somebody had set a forward of their own on the instance
+                module.forward = original
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
+        self._failed, self._fault = None, None
+        self._open, self._in_model = [], True
+        mode = nullcontext() if self.shows is None else FunctionalCalls(self._present)
+        try:
+            with torch.set_grad_enabled(self.keeps_graph), mode:
+                return self.model(*args, **kwargs)
+        except QdashError:
+            raise
+        except Exception as error:
+            if self._fault is error:  # of what was put in place of a forward, not of the model
+                raise
+            inside = self._failed and (self._failed != ROOT or len(self.modules) == 1)
+            where = f"at {self._described(str(self._failed))}" if inside else "in its own forward"
+            raise ModelError(f"the model failed {where}: {_one_line(error)}; {_shapes(args, kwargs)}") from error
+        finally:
+            self._in_model = False
+            for buffer in self._buffers:
+                if buffer.restore():
+                    self.notes.add(f"forward changes {buffer.name}; it is restored after every pass")
+
+    def _described(self, name: str) -> str:
+        text = " ".join(repr(self.modules[name]).split())
+        return f"{name}, {text}" if len(text) <= 120 else f"{name}, {type(self.modules[name]).__name__}"
+
+    @contextmanager
+    def overriding(self, overrides: dict[str, Override]) -> Iterator[None]:
+        """Replaces the forwards of named modules inside the block."""
+        before, self.overrides = self.overrides, overrides
+        try:
+            yield
+        finally:
+            self.overrides = before
+
+    @contextmanager
+    def intercepting(self, interceptor: Interceptor) -> Iterator[None]:
+        """Shows every call to `interceptor` inside the block."""
+        before, self.interceptor = self.interceptor, interceptor
+        try:
+            yield
+        finally:
+            self.interceptor = before
+
+    def forget_operations(self) -> None:
+        """Functional operations leave `modules`; those that are shown from now on join anew."""
+        for name in [name for name, module in self.modules.items() if isinstance(module, Operation)]:
+            del self.modules.pop(name).forward  # which refers to the operation: it would stay until garbage is sought
+
+    def forward_of(self, name: str) -> Forward:
+        """The original forward of a module, for use outside a pass of the model; its work is counted."""
+        forward = _original(self.modules[name])
+        return lambda *args, **kwargs: self._without_grad(name, forward, args, kwargs)
+
+    def _without_grad(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with torch.no_grad():
+            return self._counted(name, forward, args, kwargs)
+
+    def _counted(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        before, self._in_model = self._in_model, True
+        try:
+            output = forward(*args, **kwargs) if self.shows is None else self._opened(name, forward, args, kwargs)
+        finally:
+            self._in_model = before
+        if self.count is not None:
+            self.executed_macs += self.count(name, args, kwargs, output)
+        return output
+
+    def _opened(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._open.append((name, Counts()))
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            self._open.pop()
+
+    def _present(self, kind: str, function: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Shows one functional operation as the call of a module."""
+        if not self._in_model or self.shows is None or not self.shows([name for name, _ in self._open], kind):
+            return function(*args, **kwargs)
+        place, seen = self._open[-1]
+        seen[kind] += 1
+        name = f"{place}#{kind}_{seen[kind]}"
+        if name not in self.modules:
+            operation: nn.Module = Operation(kind_of(function))
+            operation.forward = _Seen(self, name, operation.forward)
+            self.modules[name] = operation
+        found: Any = self.modules[name]
+        found.function = function
+        return found.forward(*args, **kwargs)
+
+
+class _Seen:
+    """Stands where a module's forward was. One small object a module: a thousand layers have thousands."""
+
+    __slots__ = ("__wrapped__", "_instrument", "_name")
+
+    def __init__(self, instrument: Instrument, name: str, forward: Forward):
+        self._instrument, self._name, self.__wrapped__ = instrument, name, forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        instrument = self._instrument
+        if not instrument._in_model:  # a look at a computed weight, say
+            return self.__wrapped__(*args, **kwargs)
+        instrument._in_model = False
+        try:
+            if instrument.interceptor is None:
+                return self._execute(*args, **kwargs)
+            return instrument.interceptor(self._name, self._execute, args, kwargs)
+        finally:
+            instrument._in_model = True
+
+    def _execute(self, *args: Any, **kwargs: Any) -> Any:
+        override = self._instrument.overrides.get(self._name)
+        if override is None:
+            return self._counted(*args, **kwargs)
+        try:
+            return override(self._counted, args, kwargs)
+        except Exception as error:
+            if self._instrument._failed is None:
+                self._instrument._fault = error
+            raise
+
+    def _counted(self, *args: Any, **kwargs: Any) -> Any:
+        instrument = self._instrument
+        try:
+            return instrument._counted(self._name, self.__wrapped__, args, kwargs)
+        except Exception:
+            instrument._failed = instrument._failed or self._name
+            raise
+
+
+def _original(module: nn.Module) -> Forward:
+    wrapped: Any = module.forward
+    original: Forward = wrapped.__wrapped__
+    return original
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+
+    shown = ", ".join(f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in tensors([*args, kwargs]))
+    hint = "; store x as float or normalise it in forward" if "uint8" in shown else ""
+    return f"the model was given {shown}{hint}"

@@ -1,0 +1,136 @@
+"""Samples of a data set: inputs and labels, fetched in batches by index."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdash.errors import DataError
+from qdash.tensors.trees import map_tensors, tensors
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The arguments of one forward, and the labels of its samples."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    target: Tensor | None
+    size: int
+
+    @property
+    def values_per_sample(self) -> int:
+        """Numbers in the arguments."""
+        return sum(t.numel() for t in tensors([self.args, self.kwargs])) // max(1, self.size)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        moved = map_tensors(lambda t: t.to(device), [self.args, self.kwargs, self.target])
+        return Batch(tuple(moved[0]), moved[1], moved[2], self.size)
+
+
+class Samples(ABC):
+    """A finite, indexable set of samples."""
+
+    origin: str
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
+        """(input tree, labels or None), stacked along axis 0."""
+
+    def groups(self, indices: np.ndarray, size: int) -> list[np.ndarray]:
+        """The samples of each batch of one pass: at most `size` that can be fetched together."""
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+    @abstractmethod
+    def labels(self) -> np.ndarray | None:
+        """All labels where they are one integer a sample, for stratified splits; None otherwise."""
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Raises DataError where a sample holds NaN or Inf."""
+        inputs, target = self.fetch(indices)
+        self._check_finite(inputs, indices)
+        if isinstance(inputs, Mapping):
+            return Batch((), dict(inputs), target, len(indices))
+        args = tuple(inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else (inputs,)
+        return Batch(args, {}, target, len(indices))
+
+    def digests(self, indices: Sequence[int]) -> list[bytes]:
+        """A content hash of every sample's input, to count overlaps."""
+        found = []
+        for index in indices:
+            hasher = hashlib.blake2b(digest_size=16)
+            for tensor in tensors(self.fetch([index])[0]):
+                hasher.update(str(tensor.dtype).encode() + tensor.contiguous().view(torch.uint8).numpy().tobytes())
+            found.append(hasher.digest())
+        return found
+
+    def _check_finite(self, inputs: Any, indices: Sequence[int]) -> None:
+        for tensor in tensors(inputs):
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                bad = (~torch.isfinite(tensor).flatten(1)).any(1).nonzero()[0].item()
+                value = tensor[int(bad)].flatten()
+                shown = value[~torch.isfinite(value)][0].item()
+                raise DataError(f"{self.origin}: sample {indices[int(bad)]} holds {shown}; remove or repair it")
+
+
+class ArraySamples(Samples):
+    """Tensors of equal length along axis 0."""
+
+    def __init__(self, inputs: Any, target: Tensor | None, origin: str):
+        if any(t.dim() == 0 for t in tensors(inputs)):
+            raise DataError(f"{origin}: an input is a single number; the samples must lie along axis 0")
+        lengths = {len(t) for t in tensors(inputs)}
+        if len(lengths) != 1:
+            raise DataError(f"{origin}: inputs have different lengths {sorted(lengths)}; they must agree")
+        if target is not None and {len(target)} != lengths:
+            raise DataError(f"{origin}: {lengths.pop()} inputs and {len(target)} labels; they must agree")
+        if lengths == {0}:
+            raise DataError(f"{origin}: the set is empty; give at least one sample")
+        self._inputs, self._target, self.origin, self._length = inputs, target, origin, lengths.pop()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
+        at = torch.as_tensor(np.asarray(indices, dtype=np.int64))
+        return map_tensors(lambda t: t[at], self._inputs), None if self._target is None else self._target[at]
+
+    def labels(self) -> np.ndarray | None:
+        if self._target is None or self._target.is_floating_point() or self._target.dim() != 1:
+            return None
+        return self._target.numpy()
+
+
+class DatasetSamples(Samples):
+    """A map-style `torch.utils.data.Dataset` of (input, label) or of inputs."""
+
+    def __init__(self, dataset: Any, origin: str):
+        if len(dataset) == 0:
+            raise DataError(f"{origin}: the set is empty; give at least one sample")
+        self._dataset, self.origin = dataset, origin
+        first = dataset[0]
+        self._labelled = isinstance(first, tuple | list) and len(first) == 2
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
+        from torch.utils.data import default_collate
+
+        try:
+            collated = default_collate([self._dataset[int(i)] for i in indices])
+        except (RuntimeError, TypeError) as error:
+            raise DataError(f"{self.origin}: its samples can't be stacked into a batch: {error}") from error
+        return (collated[0], collated[1]) if self._labelled else (collated, None)
+
+    def labels(self) -> np.ndarray | None:
+        return None
