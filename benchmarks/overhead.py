@@ -33,7 +33,7 @@ from qdash.instrument.folding import folded
 from qdash.instrument.memory_format import channels_last
 from qdash.layers.base import LayerKind
 from qdash.spec import SweepSpec, checked
-from qdash.sweep.prepare import ensure_calibrated, prepare
+from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
 from qdash.tensors.heap import reused
 
 WAYS = ("pure", "qdash", "naive")
@@ -85,9 +85,9 @@ def _spent(folder: str) -> dict[str, float]:
         spent, bench = dict.fromkeys(WAYS, 0.0), prepared.bench
         by_hand = {name: _quantizer(bench, name, plain, kind) for name, kind in bench.layers.items()}
         replayed = whole = 0.0
-        order = prepared.subject.evaluation_indices
-        for indices in prepared.subject.evaluation.groups(order, size):
-            bench.load(prepared.subject.evaluation.batch(indices.tolist()))
+        order = prepared.workload.evaluation_indices
+        for indices in prepared.workload.evaluation.groups(order, size):
+            bench.load(prepared.workload.evaluation.batch(indices.tolist()))
             (x,) = bench.batch.args
             case = Case(bench, plain, by_hand, x, _activations(plain, x))
             outputs: list[dict[str, Tensor]] = [{}, {}, {}]
@@ -103,7 +103,9 @@ def _spent(folder: str) -> dict[str, float]:
             replayed += sum(bench.work_from(name) for name in bench.layers)
             whole += bench.tape.macs * len(bench.layers)
         passes = dict.fromkeys(("plain", "calibration"), 0.0)
-        batches = [prepared.subject.evaluation.batch(g.tolist()) for g in prepared.subject.evaluation.groups(order, 32)]
+        batches = [
+            prepared.workload.evaluation.batch(g.tolist()) for g in prepared.workload.evaluation.groups(order, 32)
+        ]
         for way in ("plain", "calibration"):
             with _clock(passes, way):
                 if way == "plain":

@@ -9,7 +9,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from qdash.sweep.spending import peak_rss_mb
+from qdash.sweep.works.cost import peak_rss_mb
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from qdash.ui import progress, state
-from qdash.ui.decide_answer import choose_limits, recommended, show_answer, show_curve
-from qdash.ui.decide_compare import show_comparison
-from qdash.ui.decide_set import own_set, show_set
-from qdash.ui.needed import sweep_or_stop
-from qdash.ui.qat_view import show_fine_tune
+from qdash.ui.decide.answer import choose_limits, recommended, show_answer, show_curve
+from qdash.ui.decide.compare import show_comparison
+from qdash.ui.decide.fine_tune import show_fine_tune
+from qdash.ui.decide.keep_set import own_set, show_set
+from qdash.ui.guards import sweep_or_stop
 
 st.title("Which layers stay in FP32?")
 sweep = sweep_or_stop()

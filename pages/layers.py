@@ -3,12 +3,12 @@
 import streamlit as st
 
 from qdash.ui import progress, state
-from qdash.ui.agreement_view import going_on
-from qdash.ui.layer_view import show_layer
-from qdash.ui.layers_controls import controls
-from qdash.ui.layers_pictures import answer, show_pictures
-from qdash.ui.layers_table import show_table
-from qdash.ui.needed import sweep_or_stop
+from qdash.ui.guards import sweep_or_stop
+from qdash.ui.layers.agreement import going_on
+from qdash.ui.layers.controls import controls
+from qdash.ui.layers.panel import show_layer
+from qdash.ui.layers.pictures import answer, show_pictures
+from qdash.ui.layers.table import show_table
 from qdash.ui.words import escaped, help_text
 
 st.title("Which layers hurt, and why?")

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from qdash.ui import progress, state
-from qdash.ui.go import go_button
-from qdash.ui.layers_controls import choose_setting
-from qdash.ui.needed import NEW_RUN, OVERVIEW, stop
+from qdash.ui.guards import NEW_RUN, OVERVIEW, stop
+from qdash.ui.layers.controls import choose_setting
+from qdash.ui.links import go_button
 from qdash.ui.pictures import show_most_sensitive
 from qdash.ui.verdict import show_heading, show_verdict
 

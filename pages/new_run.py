@@ -4,11 +4,11 @@ import streamlit as st
 
 from qdash.spec import Source, SweepSpec
 from qdash.ui import progress, start, state
-from qdash.ui.cost import show_cost, show_same_runs
-from qdash.ui.first_look import show_facts
-from qdash.ui.settings_form import settings_form
-from qdash.ui.source_form import known_facts, last_look, source_form
-from qdash.ui.starting_values import checked_or_none, starting_values
+from qdash.ui.new_run.cost import show_cost, show_same_runs
+from qdash.ui.new_run.first_look import show_facts
+from qdash.ui.new_run.settings_form import settings_form
+from qdash.ui.new_run.source_form import known_facts, last_look, source_form
+from qdash.ui.new_run.starting_values import checked_or_none, starting_values
 
 st.title("What should be measured?")
 store = state.store()

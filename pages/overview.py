@@ -3,11 +3,11 @@
 import streamlit as st
 
 from qdash.ui import progress, state
-from qdash.ui.demo_run import ensure_demo
-from qdash.ui.go import go_button
-from qdash.ui.layers_controls import choose_setting
+from qdash.ui.layers.controls import choose_setting
+from qdash.ui.links import go_button
+from qdash.ui.overview.demo_run import ensure_demo
 from qdash.ui.pictures import show_most_sensitive
-from qdash.ui.runs_table import show_recent
+from qdash.ui.runs.table import show_recent
 from qdash.ui.start import attempted
 from qdash.ui.verdict import show_heading, show_key_numbers, show_verdict
 

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from qdash.ui import progress, state
-from qdash.ui.needed import NEW_RUN, OVERVIEW, stop
-from qdash.ui.run_actions import show_actions
-from qdash.ui.runs_table import COLUMN_CONFIG, matching, picked, runs_frame, summary
+from qdash.ui.guards import NEW_RUN, OVERVIEW, stop
+from qdash.ui.runs.actions import show_actions
+from qdash.ui.runs.table import COLUMN_CONFIG, matching, picked, runs_frame, summary
 
 st.title("What has been run?")
 store = state.store()

@@ -40,9 +40,9 @@ def main() -> None:
 def _leave_the_heap() -> None:
     from contextlib import nullcontext
 
-    import qdash.sweep.batched
+    import qdash.sweep.works.batched
 
-    qdash.sweep.batched.reused = nullcontext
+    qdash.sweep.works.batched.reused = nullcontext
 
 
 def engine(

@@ -30,10 +30,10 @@ class Work(Protocol):
 
 
 KINDS = {
-    "sweep": "qdash.sweep.work:SweepWork",
-    "probe": "qdash.sweep.probe:ProbeWork",
-    "measure": "qdash.sweep.measure:MeasureWork",
-    "qat": "qdash.sweep.qat:QatWork",
+    "sweep": "qdash.sweep.works.sweep:SweepWork",
+    "probe": "qdash.sweep.works.probe:ProbeWork",
+    "measure": "qdash.sweep.works.measure:MeasureWork",
+    "qat": "qdash.sweep.works.qat:QatWork",
 }
 
 

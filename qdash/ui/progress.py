@@ -12,7 +12,7 @@ from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.ui import start
 from qdash.ui.describe import KINDS, STATUS, run_title, seconds_taken, share_done
-from qdash.ui.pace import Pace
+from qdash.ui.eta import Pace
 
 POLL_S = 1.0
 GAP_S = 30.0  # between the end of a sweep and the birth of its follow-up at most

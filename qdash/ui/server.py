@@ -13,7 +13,7 @@ from qdash.errors import InputError, QdashError
 from qdash.faults import as_qdash_error
 from qdash.jobs.client import ensure_worker
 from qdash.store.store import Store
-from qdash.ui.demo_run import ensure_demo
+from qdash.ui.overview.demo_run import ensure_demo
 
 LOG = logging.getLogger("qdash.ui")
 

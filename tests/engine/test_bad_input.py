@@ -7,7 +7,7 @@ import pytest
 import torch
 from engine_helpers import sweep
 
-import qdash.sweep.subject
+import qdash.sweep.prepare.workload
 from qdash.errors import DataError, InputError, ModelError, SpecError, UnknownNameError
 
 
@@ -169,14 +169,14 @@ def test_overlap_between_two_given_sets_is_counted_and_told(model_file, data_fil
 def test_the_model_is_bit_identical_after_a_sweep(fails, monkeypatch, tmp_path):
     """Also after one that fails in the middle."""
     kept = {}
-    load = qdash.sweep.subject.load_model
+    load = qdash.sweep.prepare.workload.load_model
 
     def remember(spec):
         kept["model"], notes = load(spec)
         kept["before"] = copy.deepcopy(kept["model"])
         return kept["model"], notes
 
-    monkeypatch.setattr(qdash.sweep.subject, "load_model", remember)
+    monkeypatch.setattr(qdash.sweep.prepare.workload, "load_model", remember)
     values = {"model": "demo:digits-mobilenet", "data": "demo:digits", "samples": 24, "weight_formats": ("int4",)}
     if fails:
         monkeypatch.setattr(

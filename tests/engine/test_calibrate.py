@@ -11,7 +11,7 @@ from qdash.demo.data import digits
 from qdash.demo.networks import build
 from qdash.engine.calibrate import TensorObserver, calibrate, subsampling
 from qdash.instrument.calls import Instrument
-from qdash.sweep.layers import kinds_of
+from qdash.sweep.prepare.layers import kinds_of
 from qdash.tensors.bin_counts import counting
 from qdash.tensors.channel_range import channel_range
 from qdash.tensors.samples import Batch

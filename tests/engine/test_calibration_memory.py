@@ -10,7 +10,7 @@ from qdash.engine.calibrate import calibrate
 from qdash.demo.networks import build
 from qdash.instrument.calls import Instrument
 from qdash.tensors.samples import Batch
-from qdash.sweep.layers import kinds_of
+from qdash.sweep.prepare.layers import kinds_of
 
 torch.set_num_threads(1)
 model = build("digits-resnet").eval()

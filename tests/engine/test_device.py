@@ -14,8 +14,8 @@ from qdash.engine.bench import Item
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import SweepSpec, checked
-from qdash.sweep.flush import fetched
-from qdash.sweep.prepare import ensure_calibrated, prepare
+from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
+from qdash.sweep.works.flush import fetched
 
 WAITING = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist", "cpu", "numpy", "nonzero")
 
@@ -50,7 +50,7 @@ def test_no_layer_waits(model, mode, method, tmp_path, monkeypatch):
         recording = {"keep_inputs": member.keeps_inputs, "records_gradients": member.records_gradients}
         prepared = prepare(stack, spec, spec.settings(), "*", tmp_path, **recording)
         ensure_calibrated(prepared, spec, lambda: None)
-        bench, evaluation = prepared.bench, prepared.subject.evaluation
+        bench, evaluation = prepared.bench, prepared.workload.evaluation
         items = [Item(layer, spec.settings()[0]) for layer in bench.layers]
         list(member.measure(bench, items))  # what is computed once is computed now
         bench.load(evaluation.batch(range(8)))

@@ -95,10 +95,10 @@ def _counted(function):
         def forward(self):
             return function()
 
-    from qdash.sweep.census import Census
+    from qdash.sweep.prepare.survey import Survey
 
     with Instrument(Calls()) as instrument:
-        census = Census(instrument, {})
+        census = Survey(instrument, {})
         instrument.shows = census.shows
         with instrument.intercepting(census._see):
             instrument.run((), {})

@@ -18,8 +18,8 @@ from qdash.instrument.random_state import RandomState, seed_everything
 from qdash.instrument.weights import effective_weight, exchanged, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.layers.linear import Linear
-from qdash.sweep.evaluation import evaluating
-from qdash.sweep.layers import kinds_of
+from qdash.sweep.prepare.evaluation import evaluating
+from qdash.sweep.prepare.layers import kinds_of
 from qdash.tensors.kept_batches import KeptBatches, from_batches
 from qdash.tensors.samples import ArraySamples
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from engine_helpers import run_work, sweep
 
-import qdash.sweep.subject
+import qdash.sweep.prepare.workload
 from qdash.answers.cost import estimate
 from qdash.demo.data import digits
 from qdash.errors import DataError, SpecError
 from qdash.executors.base import build_work
 from qdash.records import Progress
 from qdash.spec import Source, SweepSpec, checked
-from qdash.sweep.subject import load_subject
-from qdash.sweep.training_set import training_set
+from qdash.sweep.prepare.training_set import training_set
+from qdash.sweep.prepare.workload import load_workload
 
 MOBILENET = {
     "model": "demo:digits-mobilenet",
@@ -148,14 +148,14 @@ def test_a_sweep_that_is_stopped_and_resumed_learns_the_same_to_the_bit(tmp_path
 
 @pytest.mark.parametrize("ends", ["well", "fails", "is cancelled"])
 def test_the_model_is_bit_identical_afterwards(ends, monkeypatch, tmp_path):
-    kept, load = {}, qdash.sweep.subject.load_model
+    kept, load = {}, qdash.sweep.prepare.workload.load_model
 
     def remember(spec):
         kept["model"], notes = load(spec)
         kept["before"] = copy.deepcopy(kept["model"])
         return kept["model"], notes
 
-    monkeypatch.setattr(qdash.sweep.subject, "load_model", remember)
+    monkeypatch.setattr(qdash.sweep.prepare.workload, "load_model", remember)
     if ends == "well":
         sweep(tmp_path, **FEW)
     elif ends == "fails":
@@ -182,8 +182,8 @@ def test_the_model_is_bit_identical_afterwards(ends, monkeypatch, tmp_path):
 
 def test_training_and_evaluation_samples_are_disjoint():
     source = Source(model="demo:digits-lstm", data="demo:digits")
-    subject = load_subject(source)
-    chosen = training_set(subject, source, 32, None)
+    workload = load_workload(source)
+    chosen = training_set(workload, source, 32, None)
     assert len(chosen.indices) == 1000
     evaluated = {image.tobytes() for image in digits("evaluation")[0]}
     for step in range(chosen.batches_per_epoch):

@@ -9,8 +9,8 @@ from qdash.engine.learning.learner import Learner
 from qdash.engine.learning.losses import loss_of
 from qdash.modes.qat import Qat
 from qdash.spec import Setting, Source
-from qdash.sweep.learners import trainable
-from qdash.sweep.prepare import ensure_calibrated, prepare
+from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
+from qdash.sweep.training.learners import trainable
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import zoo_shapes  # noqa: F401
 from engine_helpers import run_work, sweep
 from zoo import BATCH, ZOO
 
-import qdash.sweep.subject
+import qdash.sweep.prepare.workload
 from qdash.errors import QdashError
 from qdash.results.qat import qat_result
 from qdash.spec import QatSpec, SweepSpec, checked
@@ -32,14 +32,14 @@ pytestmark = [
 @pytest.fixture
 def watched(monkeypatch):
     """(model, its state before) of every model that is loaded."""
-    kept, load = [], qdash.sweep.subject.load_model
+    kept, load = [], qdash.sweep.prepare.workload.load_model
 
     def remember(spec):
         model, notes = load(spec)
         kept.append((model, {key: value.clone() for key, value in model.state_dict().items()}))
         return model, notes
 
-    monkeypatch.setattr(qdash.sweep.subject, "load_model", remember)
+    monkeypatch.setattr(qdash.sweep.prepare.workload, "load_model", remember)
     return kept
 
 

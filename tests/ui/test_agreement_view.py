@@ -11,7 +11,7 @@ from qdash.records import Facts
 from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui import state
-from qdash.ui.layers_pictures import VIEWS
+from qdash.ui.layers.pictures import VIEWS
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from qdash.jobs.steps import run_inline
 from qdash.results.frontier import Limits
 from qdash.spec import MeasureSpec
 from qdash.store.store import Store
-from qdash.ui.decide_compare import cards
-from qdash.ui.decide_set import changed_pins, own_set
+from qdash.ui.decide.compare import cards
+from qdash.ui.decide.keep_set import changed_pins, own_set
 
 
 def found(run_id, **limits):
@@ -162,7 +162,8 @@ def test_the_export_names_run_setting_and_set(open_page, mobilenet):
 
 @pytest.mark.parametrize("measured", [True, False])
 def test_exported_json(mobilenet, measured, monkeypatch):
-    from qdash.ui import decide_set, state
+    from qdash.ui import state
+    from qdash.ui.decide import keep_set as decide_set
 
     with Store.open() as store:
         sweep = load_sweep(store, mobilenet)

@@ -16,9 +16,9 @@ from qdash.home import artifacts
 from qdash.records import Facts, Progress
 from qdash.spec import SweepSpec
 from qdash.store.store import Store
-from qdash.ui.layers_controls import named
-from qdash.ui.layers_table import csv_text
-from qdash.ui.tensor_view import tensor_text
+from qdash.ui.layers.controls import named
+from qdash.ui.layers.table import csv_text
+from qdash.ui.layers.tensor import tensor_text
 
 
 def pictures(page):

@@ -8,8 +8,8 @@ from qdash.jobs.steps import run_inline
 from qdash.records import Facts
 from qdash.spec import Source, SweepSpec, checked
 from qdash.store.store import Store
-from qdash.ui.first_look import layers_frame, picture, sample_text
-from qdash.ui.source_form import known_facts
+from qdash.ui.new_run.first_look import layers_frame, picture, sample_text
+from qdash.ui.new_run.source_form import known_facts
 from qdash.ui.start import start_probe
 
 

@@ -5,7 +5,7 @@ import threading
 from ui_helpers import press, text_of
 
 from qdash.store.store import Store
-from qdash.ui.demo_run import SPEC, ensure_demo
+from qdash.ui.overview.demo_run import SPEC, ensure_demo
 
 
 def test_an_empty_store_computes_the_demo_once(open_page, queued):

@@ -11,14 +11,14 @@ from qdash.records import Facts, Progress
 from qdash.results.frontier import Limits
 from qdash.spec import QatSpec
 from qdash.store.store import Store
-from qdash.ui.qat_view import answer_sentence
+from qdash.ui.decide.fine_tune import answer_sentence
 
 
 def page(run_id, keep):
     import streamlit as st
 
     from qdash.ui import state
-    from qdash.ui.qat_view import show_fine_tune
+    from qdash.ui.decide.fine_tune import show_fine_tune
 
     st.query_params["run"] = run_id
     show_fine_tune(state.load(run_id), keep)

@@ -5,8 +5,8 @@ from ui_helpers import press, text_of
 
 from qdash.errors import InputError
 from qdash.store.store import Store
-from qdash.ui.run_actions import delete_with_measurements
-from qdash.ui.runs_table import matching, picked, runs_frame
+from qdash.ui.runs.actions import delete_with_measurements
+from qdash.ui.runs.table import matching, picked, runs_frame
 
 
 def test_an_empty_store_says_what_to_do(open_page):

@@ -15,7 +15,7 @@ from naive import Naive, loaded
 from torch import nn
 from zoo import BATCH, ZOO
 
-import qdash.sweep.subject
+import qdash.sweep.prepare.workload
 from qdash.errors import QdashError
 from qdash.spec import MeasureSpec, SweepSpec, checked
 
@@ -67,14 +67,14 @@ def unfused():
 def watched(monkeypatch):
     """Remembers the model that a sweep worked on."""
     kept = []
-    load = qdash.sweep.subject.load_model
+    load = qdash.sweep.prepare.workload.load_model
 
     def remember(spec):
         model, notes = load(spec)
         kept.append((model, [module.training for module in model.modules()]))
         return model, notes
 
-    monkeypatch.setattr(qdash.sweep.subject, "load_model", remember)
+    monkeypatch.setattr(qdash.sweep.prepare.workload, "load_model", remember)
     return kept
 
 

@@ -1,0 +1,138 @@
+"""Which modules of a model are quantizable layers, and what is skipped and why: coverage is never silent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from qdash.instrument.calls import ROOT
+from qdash.instrument.folding import Folding
+from qdash.instrument.operations import Operation
+from qdash.instrument.weights import identity, parameters_of
+from qdash.layers.base import REGISTRY, LayerKind
+from qdash.sweep.prepare.survey import Survey
+
+FUNCTIONAL = "functional"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What can be quantized and what can't.
+
+    layers: in call order. tied: layer → the other modules that share its weights and are quantized with it.
+    skipped: what stays FP32, with its reason. covered_macs: layer → multiply-accumulates per sample, of all its sites.
+    """
+
+    layers: dict[str, LayerKind]
+    tied: dict[str, dict[str, LayerKind]]
+    skipped: list[dict[str, Any]]
+    covered_macs: dict[str, float]
+
+
+def kinds_of(modules: Mapping[str, nn.Module]) -> dict[str, LayerKind]:
+    """Module path → kind, for every module of a known kind that is no part of another layer."""
+    kinds = [entry.create() for entry in REGISTRY]
+    found = {}
+    for name, module in modules.items():
+        near = [(distance, kind) for kind in kinds if (distance := kind.distance(module)) is not None]
+        if near:
+            found[name] = min(near, key=lambda pair: pair[0])[1]
+    parts = {part for name, kind in found.items() for part in _parts(name, modules[name], kind)}
+    return {name: kind for name, kind in found.items() if name not in parts}
+
+
+def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Folding, functional: bool) -> Found:
+    """From what one forward called; functional operations only where they are asked for."""
+    called = sorted((name for name in census.kinds if name in census.first_call), key=census.first_call.__getitem__)
+    chosen = [name for name in called if functional or not isinstance(modules[name], Operation)]
+    layers: dict[str, LayerKind] = {}
+    tied: dict[str, dict[str, LayerKind]] = {}
+    for group in _groups(chosen, modules, census.kinds):
+        first, *others = group
+        layers[first] = census.kinds[first]
+        if others:
+            tied[first] = {name: census.kinds[name] for name in others}
+    covered = {name: sum(census.covered_macs.get(s, 0.0) for s in (name, *tied.get(name, ()))) for name in layers}
+    skipped = _skipped_modules(modules, census, set(chosen), folding)
+    if not functional:
+        skipped += _skipped_operations(modules, census)
+    return Found(layers, tied, skipped, covered)
+
+
+def _groups(names: list[str], modules: Mapping[str, nn.Module], kinds: Mapping[str, LayerKind]) -> list[list[str]]:
+    """Layers that share a weight, also by way of a third, stand together; in call order, as they come."""
+    leader = {name: name for name in names}
+    owner: dict[int, str] = {}
+    order = {name: place for place, name in enumerate(names)}
+
+    def first_of(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for name in names:
+        for path in kinds[name].weights(modules[name]):
+            other = owner.setdefault(identity(modules[name], path), name)
+            early, late = sorted((first_of(name), first_of(other)), key=order.__getitem__)
+            leader[late] = early
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(first_of(name), []).append(name)
+    return list(groups.values())
+
+
+def _parts(name: str, module: nn.Module, kind: LayerKind) -> set[str]:
+    """Modules inside a layer that hold its weights: an output projection, a parametrization."""
+    prefix = "" if name == ROOT else f"{name}."
+    owners = {path.rpartition(".")[0] for path in kind.weights(module)}
+    held = {prefix + owner for owner in owners if owner}
+    computed = {prefix + n for n, _ in module.named_modules() if n.startswith("parametrizations")}
+    return held | computed
+
+
+def _skipped_modules(
+    modules: Mapping[str, nn.Module], census: Survey, chosen: set[str], folding: Folding
+) -> list[dict[str, Any]]:
+    kinds = census.kinds
+    norms = {fold.norm: f"folded into {fold.layer}" for fold in folding.folds}
+    norms |= {norm: f"a BatchNorm that stays FP32: {reason}" for norm, reason in folding.left.items()}
+    parts = {part for name in chosen for part in _parts(name, modules[name], kinds[name])}
+    skipped = []
+    for name, module in modules.items():
+        own = sum(p.numel() for p in module.parameters(recurse=False))
+        if own and name not in chosen and name not in parts:
+            reason = norms.get(name) or _reason(name in kinds, module)
+            skipped.append(_entry(name, type(module).__name__, own, 0.0, reason))
+    return skipped
+
+
+def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[dict[str, Any]]:
+    names = (name for name in census.first_call if isinstance(modules[name], Operation))
+    return [
+        _entry(n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n)))
+        for n in names
+    ]
+
+
+def _operation_reason(weight: str | None) -> str:
+    reads = f" that reads {weight}" if weight else ""
+    return f"a functional operation{reads}; --include functional quantizes its operands"
+
+
+def _entry(name: str, type_name: str, params: int, macs: float, reason: str) -> dict[str, Any]:
+    return {"name": name, "type": type_name, "params": params, "macs": macs, "reason": reason}
+
+
+def _reason(known: bool, module: nn.Module) -> str:
+    if known:
+        return "not called as a module by the first samples (unused, or its weights are read by its parent)"
+    if all(p.dim() < 2 for p in module.parameters(recurse=False)):
+        return "has no weight matrix; its parameters stay FP32"
+    return "this kind of layer can't be quantized here; its weights stay FP32"
+
+
+def weight_parameters(modules: Mapping[str, nn.Module], kinds: Mapping[str, LayerKind]) -> list[nn.Parameter]:
+    """The parameters that the layers' weights are made of, each once."""
+    found = (p for n, k in kinds.items() for path in k.weights(modules[n]) for p in parameters_of(modules[n], path))
+    return list({id(p): p for p in found}.values())

@@ -1,0 +1,77 @@
+"""One forward in which everything is seen: modules and functional operations, and what each multiplies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from qdash.instrument.arguments import inputs_of
+from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.operations import Operation
+from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.samples import Batch
+from qdash.tensors.trees import cloned
+
+
+class Survey:
+    """Of one batch, per sample: what was called, in which order, how many multiply-accumulates each call did.
+
+    kinds: of modules, and, once they are seen, of operations. macs, covered_macs: by layer and operation; nested
+    operations of a layer don't count again. reads: operation → the parameter that it takes as its weight.
+    """
+
+    def __init__(self, instrument: Instrument, kinds: Mapping[str, LayerKind]):
+        self.instrument, self.kinds = instrument, dict(kinds)
+        self.first_call: dict[str, int] = {}
+        self.macs: dict[str, float] = {}
+        self.covered_macs: dict[str, float] = {}
+        self.reads: dict[str, str] = {}
+        self._operation = next(entry.create() for entry in REGISTRY if entry.name == "functional")
+        self._parameters = {id(p): name for name, p in instrument.model.named_parameters(remove_duplicate=False)}
+        self._samples = 1
+
+    def take(self, batch: Batch) -> Any:
+        """The model's output on the batch; operations join the instrument's modules."""
+        self._samples = batch.size
+        self.instrument.shows = self.shows
+        try:
+            with self.instrument.intercepting(self._see):
+                return self.instrument.run(*cloned((batch.args, batch.kwargs)))
+        finally:
+            self.instrument.shows = None
+
+    def by_place(self) -> dict[str, float]:
+        """Module → multiply-accumulates per sample of the functional operations in its own forward."""
+        found: dict[str, float] = {}
+        for name, macs in self.macs.items():
+            place, is_operation, _ = name.rpartition("#")
+            if is_operation:
+                found[place] = found.get(place, 0.0) + macs
+        return found
+
+    def shows(self, open_calls: Sequence[str], operation: str) -> bool:
+        """Operations outside of layers, and those inside of one that are not its own product."""
+        kind = next((self.kinds[name] for name in reversed(open_calls) if name in self.kinds), None)
+        return kind is None or operation in kind.inner_operations
+
+    def _see(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.first_call.setdefault(name, len(self.first_call))
+        module = self.instrument.modules[name]
+        output = forward(*args, **kwargs)
+        if isinstance(module, Operation):
+            self.kinds.setdefault(name, self._operation)
+            self._note_weight(name, module, args, kwargs)
+        if name in self.kinds:
+            self._count(name, module, (*args, *kwargs.values()), output)
+        return output
+
+    def _count(self, name: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        kind = self.kinds[name]
+        for found, count in ((self.macs, kind.macs), (self.covered_macs, kind.weight_macs)):
+            found[name] = found.get(name, 0.0) + count(module, args, output) / self._samples
+
+    def _note_weight(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        kind = self.kinds[name]
+        for argument, value in inputs_of(kind.inputs(module), args, kwargs).items():
+            if argument in kind.weight_inputs(module) and id(value) in self._parameters:
+                self.reads[name] = self._parameters[id(value)]

@@ -1,0 +1,130 @@
+"""Model and samples of a run, loaded, checked and split: what everything else works on."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from qdash.datasets.base import REGISTRY as DATASETS
+from qdash.errors import ModelError, SpecError
+from qdash.models.base import REGISTRY as MODELS
+from qdash.models.checkpoint import load_weights
+from qdash.spec import Source
+from qdash.sweep.prepare.split import choose, split_in_two
+from qdash.tensors.samples import Batch, Samples
+
+CALIBRATION_BATCHES = 100
+
+
+@dataclass
+class Workload:
+    """The model on its device and the chosen samples."""
+
+    model: nn.Module
+    device: torch.device
+    evaluation: Samples
+    evaluation_indices: np.ndarray
+    calibration: Samples
+    calibration_indices: np.ndarray
+    weights_digest: str
+    training: Samples | None = None  # the data's own training split
+    notes: list[str] = field(default_factory=list)
+
+    def batches(self, samples: Samples, indices: np.ndarray, size: int) -> Iterator[Batch]:
+        """In order, on the device; the last one may be smaller."""
+        for group in samples.groups(indices, size):
+            yield samples.batch(group.tolist()).to(self.device)
+
+
+def load_workload(spec: Source) -> Workload:
+    """Raises ModelError and DataError with one line."""
+    device = _device(spec.device)
+    model, notes = load_model(spec)
+    loaded = DATASETS.create(spec.data).load()
+    evaluation, calibration = loaded.evaluation, loaded.calibration
+    if spec.calibration_data is not None:
+        calibration = DATASETS.create(spec.calibration_data).load().evaluation
+    indices, calibration_indices = np.arange(len(evaluation)), np.arange(len(calibration or ()))
+    if calibration is None:
+        indices, calibration_indices = split_in_two(len(evaluation), evaluation.labels(), spec.seed)
+        calibration = evaluation
+        notes.append(
+            f"one set was given: {len(calibration_indices)} of its {len(evaluation)} samples calibrate, "
+            f"{len(indices)} evaluate"
+        )
+    wanted = spec.calibration_samples or min(
+        len(calibration_indices), CALIBRATION_BATCHES * spec.calibration_batch_size
+    )
+    chosen, said = choose(indices, spec.samples, spec.seed, "evaluation")
+    chosen_calibration, said_too = choose(calibration_indices, wanted, spec.seed, "calibration")
+    workload = Workload(
+        model=model.to(device),
+        device=device,
+        evaluation=evaluation,
+        evaluation_indices=chosen,
+        calibration=calibration,
+        calibration_indices=chosen_calibration,
+        weights_digest=weights_digest(model),
+        training=loaded.training,
+        notes=notes + said + said_too,
+    )
+    if loaded.calibration is not None or spec.calibration_data is not None:
+        workload.notes += _overlap(workload)
+    return workload
+
+
+def load_model(spec: Source) -> tuple[nn.Module, list[str]]:
+    """The model with its weights, unwrapped, in the mode it came in, and what was said on the way."""
+    source = MODELS.create(spec.model)
+    model, notes = source.load(), []
+    while (inner := _wrapped(model)) is not None:
+        notes.append(f"took the model out of its {type(model).__name__} wrapper")
+        model = inner
+    if spec.weights is not None:
+        notes += load_weights(model, spec.weights)
+    _check_finite(model)
+    if any(m.training for m in model.modules()):
+        notes.append("the model was in training mode; it is analysed in evaluation mode")
+    return model, notes
+
+
+def _wrapped(model: nn.Module) -> nn.Module | None:
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return model.get_submodule("module")
+    inner = model._modules.get("_orig_mod")  # of torch.compile
+    return inner if type(model).__name__ == "OptimizedModule" else None
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 over names, shapes and contents of all parameters and buffers."""
+    hasher = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor):
+            hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise SpecError(f"device {name!r} is not there: torch sees no CUDA device; use --device cpu or auto")
+    return torch.device(name)
+
+
+def _check_finite(model: nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            layer, _, parameter = name.rpartition(".")
+            raise ModelError(f"layer {layer or '(model)'}: its {parameter} holds NaN or Inf; repair the weights")
+
+
+def _overlap(workload: Workload) -> list[str]:
+    evaluation = workload.evaluation.digests(workload.evaluation_indices.tolist())
+    calibration = set(workload.calibration.digests(workload.calibration_indices.tolist()))
+    shared = sum(digest in calibration for digest in evaluation)
+    return [f"{shared} of {len(evaluation)} evaluation samples are in the calibration set too"] if shared else []

@@ -1,0 +1,83 @@
+"""The part of the form that says where model and samples come from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from qdash.registry import family
+from qdash.spec import Source, SweepSpec
+from qdash.store.runs import Run
+from qdash.store.store import Store
+from qdash.ui.new_run.choices import one_of, optional_text
+from qdash.ui.words import help_text
+
+SAME_SUBJECT = ("model", "weights", "data", "calibration_data", "metric")
+"""The fields in which two runs have to agree for the facts of one to hold for the other."""
+
+
+def source_form(start: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `Source` by name. `start`: what the fields show first."""
+    left, right = st.columns(2)
+    with left:
+        values: dict[str, Any] = {"model": _source("models", "model", "Model", start["model"])}
+        values["weights"] = optional_text("weights", "Weights file", start["weights"], "none: the model brings its own")
+    with right:
+        values["data"] = _source("datasets", "data", "Evaluation data", start["data"])
+        values["calibration_data"] = optional_text(
+            "calibration_data", "Calibration data", start["calibration_data"], "none: a part of the data calibrates"
+        )
+    values["metric"] = one_of("metric", "metrics", "Metric", start["metric"])
+    return values
+
+
+def known_facts(store: Store, source: Source) -> Run | None:
+    """The newest run that tells about this very model and data, a first look before a sweep of all its layers."""
+    wanted = _subject(source)
+    for kind in ("probe", "sweep"):
+        for run in store.runs(kind=kind, limit=200):
+            if run.facts is not None and run.model == source.model and _subject_of(run) == wanted and _whole(run):
+                return run
+    return None
+
+
+def last_look(store: Store, source: Source) -> Run | None:
+    """The newest first look at this very model and data, whatever became of it."""
+    wanted = _subject(source)
+    return next((run for run in store.runs(kind="probe", limit=50) if _subject_of(run) == wanted), None)
+
+
+def _source(name: str, field: str, label: str, start: str) -> str:
+    members = family(name).describe()["members"]
+    ready = [e for member in members if member["name"] == "demo" for e in member["examples"]]
+    others = [e for member in members if member["name"] != "demo" for e in member["examples"]]
+    options = list(dict.fromkeys([*ready, start, st.session_state.get(f"new_{field}") or start]))
+    chosen = st.selectbox(
+        label,
+        options,
+        index=options.index(start),
+        accept_new_options=True,
+        key=f"new_{field}",
+        help=help_text(field),
+        persist_state="session",
+    )
+    st.caption("Or type your own, like " + ", ".join(f"`{example}`" for example in others))
+    return chosen or start
+
+
+def _whole(run: Run) -> bool:
+    return run.kind != "sweep" or SweepSpec.model_validate_json(run.spec).layers == "*"
+
+
+def _subject(source: Source) -> tuple[object, ...]:
+    return tuple(getattr(source, field) for field in SAME_SUBJECT)
+
+
+def _subject_of(run: Run) -> tuple[object, ...] | None:
+    from qdash.ui.describe import SPECS
+
+    try:
+        spec = SPECS[run.kind].model_validate_json(run.spec)
+    except ValueError:
+        return None
+    return _subject(spec) if isinstance(spec, Source) else None
