@@ -81,11 +81,13 @@ class Source(Frozen):
     """Where the model and the samples come from, which samples are used, and what is looked at besides modules.
 
     `include`: `functional` makes layers of the functional operations that carry quantized activations.
+    `weights_key`: the entry of the weights file that holds them, where several fit.
     `memory_format`: `auto` lets convolutions run channels-last where the model can.
     """
 
     model: Model
     weights: Annotated[str, AfterValidator(absolute_path)] | None = None
+    weights_key: str | None = Field(None, min_length=1)
     data: Data
     calibration_data: Data | None = None
     training_data: Data | None = None

@@ -11,9 +11,9 @@ from torch import nn
 from qdash.datasets.base import REGISTRY as DATASETS
 from qdash.errors import ModelError, SpecError
 from qdash.models.base import REGISTRY as MODELS
-from qdash.models.checkpoint import load_weights
 from qdash.spec import Source
 from qdash.sweep.prepare.split import choose, split_in_two
+from qdash.tensors.checkpoints.load import load_weights
 from qdash.tensors.samples import Batch, Samples
 
 CALIBRATION_BATCHES = 100
@@ -84,7 +84,7 @@ def load_model(spec: Source) -> tuple[nn.Module, list[str]]:
         notes.append(f"took the model out of its {type(model).__name__} wrapper")
         model = inner
     if spec.weights is not None:
-        notes += load_weights(model, spec.weights)
+        notes += load_weights(model, spec.weights, spec.weights_key)
     _check_finite(model)
     if any(m.training for m in model.modules()):
         notes.append("the model was in training mode; it is analysed in evaluation mode")

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from qdash.engine.trained import TrainedLayer, save_tensors
 from qdash.instrument.folding import Fold
-from qdash.models.checkpoint import SCALES
 from qdash.spec import QatSpec
 from qdash.sweep.prepare.prepare import Prepared
+from qdash.tensors.checkpoints.load import SCALES
 
 
 def save_plan_weights(path: Path, prepared: Prepared, spec: QatSpec, layers: Mapping[str, TrainedLayer]) -> None:
