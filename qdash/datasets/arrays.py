@@ -20,6 +20,7 @@ class _ArrayFile(DatasetSource):
         return (Path(self.text),)
 
     def load(self) -> Loaded:
+        from qdash.tensors.incoming import as_labels
         from qdash.tensors.samples import ArraySamples
 
         path = existing_file(self.text, "data file", DataError)
@@ -28,9 +29,9 @@ class _ArrayFile(DatasetSource):
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path.name} can't be read: {' '.join(str(error).split())[:200]}") from error
         if "x" not in arrays:
-            names = ", ".join(arrays) or "none"
+            names = ", ".join(list(arrays)[:8]) or "none"
             raise DataError(f"{path.name} has no array 'x' (it has: {names}); store inputs as x and labels as y")
-        return Loaded(ArraySamples(arrays["x"], arrays.get("y"), path.name))
+        return Loaded(ArraySamples(arrays["x"], as_labels(arrays.get("y"), path.name), path.name))
 
     def _read(self, path: Path) -> dict[str, Any]:
         raise NotImplementedError
@@ -45,15 +46,20 @@ class Npz(_ArrayFile):
 
     def _read(self, path: Path) -> dict[str, Any]:
         import zipfile
+        import zlib
 
         import numpy as np
-        import torch
+
+        from qdash.tensors.incoming import as_labels, as_tensor
 
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return {name: torch.from_numpy(archive[name]) for name in archive.files if name in ("x", "y")}
-        except (zipfile.BadZipFile, TypeError) as error:
-            raise ValueError(str(error)) from error
+                if "x" not in archive.files:
+                    return dict.fromkeys(archive.files)
+                found: dict[str, Any] = {"x": as_tensor(archive["x"], f"{path.name}, x")}
+                return found | ({"y": as_labels(archive["y"], path.name)} if "y" in archive.files else {})
+        except (zipfile.BadZipFile, zlib.error, EOFError, TypeError, AttributeError) as error:
+            raise ValueError(f"it is cut short or no .npz archive ({error})") from error
 
 
 @REGISTRY.register("safetensors")

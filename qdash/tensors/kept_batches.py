@@ -1,6 +1,6 @@
 """Samples that came in batches of different shapes: they stay together as they came."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qdash.errors import DataError
 from qdash.tensors.samples import ArraySamples, Samples
+from qdash.tensors.streams import Pair, Stream
 from qdash.tensors.trees import map_tensors, tensors
 
 
@@ -45,19 +46,36 @@ class KeptBatches(Samples):
         return np.searchsorted(self._starts, indices, side="right") - 1
 
 
-def from_batches(batches: Sequence[Any], origin: str) -> Samples:
-    """Joins an iterable's batches, each (x, y) or x, along axis 0; keeps them as they are where their shapes differ.
+def from_stream(batches: Iterable[object], origin: str) -> Samples:
+    """The batches of an iterable, each (x, y), a dictionary with labels in it, or x, joined as `joined` does."""
+    stream = Stream(batches, origin)
+    samples = joined(list(stream), origin)
+    samples.notes += stream.notes
+    return samples
+
+
+def from_samples(items: Iterable[object], origin: str) -> Samples:
+    """The samples of an iterable data set, each (x, y), a dictionary with labels in it, or x."""
+    from qdash.tensors.datasets import DatasetSamples
+
+    stream = Stream(items, origin)
+    samples = DatasetSamples([(x, y) if y is not None else x for x, y in stream], origin)
+    samples.notes += stream.notes
+    return samples
+
+
+def joined(pairs: Sequence[Pair], origin: str) -> Samples:
+    """(inputs, labels) of batches along axis 0; kept as they are where their shapes differ.
 
     Raises DataError where there is none or where a tensor's axis 0 is not the samples.
     """
-    if not batches:
+    if not pairs:
         raise DataError(f"{origin}: it gave no batch; give at least one")
-    labelled = isinstance(batches[0], tuple | list) and len(batches[0]) == 2
-    pairs = [(b[0], torch.as_tensor(b[1])) if labelled else (b, None) for b in batches]
     shapes = {tuple((t.shape[1:], t.dtype) for t in tensors(list(pair)) if t.dim()) for pair in pairs}
     if len(shapes) > 1 or any(t.dim() == 0 for pair in pairs for t in tensors(list(pair))):
         return KeptBatches(pairs, origin)
     columns = [torch.cat(parts) for parts in zip(*(list(tensors(inputs)) for inputs, _ in pairs), strict=True)]
     column = iter(columns)
-    target = torch.cat([y for _, y in pairs if y is not None]) if labelled else None
+    targets = [y for _, y in pairs if y is not None]
+    target = torch.cat(targets) if len(targets) == len(pairs) else None
     return ArraySamples(map_tensors(lambda _: next(column), pairs[0][0]), target, origin)

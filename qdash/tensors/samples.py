@@ -38,6 +38,7 @@ class Samples(ABC):
     """A finite, indexable set of samples."""
 
     origin: str
+    notes: tuple[str, ...] = ()  # what was done to them on the way
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -75,11 +76,16 @@ class Samples(ABC):
 
     def _check_finite(self, inputs: Any, indices: Sequence[int]) -> None:
         for tensor in tensors(inputs):
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()) and not _is_mask(tensor):
                 bad = (~torch.isfinite(tensor).flatten(1)).any(1).nonzero()[0].item()
                 value = tensor[int(bad)].flatten()
                 shown = value[~torch.isfinite(value)][0].item()
                 raise DataError(f"{self.origin}: sample {indices[int(bad)]} holds {shown}; remove or repair it")
+
+
+def _is_mask(tensor: Tensor) -> bool:
+    """An additive attention mask: 0 where one may look, −∞ where not."""
+    return bool(((tensor == 0) | (tensor == -torch.inf)).all())
 
 
 class ArraySamples(Samples):
@@ -89,8 +95,12 @@ class ArraySamples(Samples):
         if any(t.dim() == 0 for t in tensors(inputs)):
             raise DataError(f"{origin}: an input is a single number; the samples must lie along axis 0")
         lengths = {len(t) for t in tensors(inputs)}
+        if not lengths:
+            raise DataError(f"{origin}: it holds no array; give the inputs as arrays or tensors")
         if len(lengths) != 1:
             raise DataError(f"{origin}: inputs have different lengths {sorted(lengths)}; they must agree")
+        if target is not None and target.dim() == 0:
+            raise DataError(f"{origin}: its labels are a single number; give one for every sample")
         if target is not None and {len(target)} != lengths:
             raise DataError(f"{origin}: {lengths.pop()} inputs and {len(target)} labels; they must agree")
         if lengths == {0}:
@@ -108,29 +118,3 @@ class ArraySamples(Samples):
         if self._target is None or self._target.is_floating_point() or self._target.dim() != 1:
             return None
         return self._target.numpy()
-
-
-class DatasetSamples(Samples):
-    """A map-style `torch.utils.data.Dataset` of (input, label) or of inputs."""
-
-    def __init__(self, dataset: Any, origin: str):
-        if len(dataset) == 0:
-            raise DataError(f"{origin}: the set is empty; give at least one sample")
-        self._dataset, self.origin = dataset, origin
-        first = dataset[0]
-        self._labelled = isinstance(first, tuple | list) and len(first) == 2
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
-        from torch.utils.data import default_collate
-
-        try:
-            collated = default_collate([self._dataset[int(i)] for i in indices])
-        except (RuntimeError, TypeError) as error:
-            raise DataError(f"{self.origin}: its samples can't be stacked into a batch: {error}") from error
-        return (collated[0], collated[1]) if self._labelled else (collated, None)
-
-    def labels(self) -> np.ndarray | None:
-        return None

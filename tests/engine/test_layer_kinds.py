@@ -20,7 +20,7 @@ from qdash.layers.base import REGISTRY, LayerKind
 from qdash.layers.linear import Linear
 from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.layers import kinds_of
-from qdash.tensors.kept_batches import KeptBatches, from_batches
+from qdash.tensors.kept_batches import KeptBatches, from_stream
 from qdash.tensors.samples import ArraySamples
 
 MODULES = {
@@ -218,7 +218,7 @@ def ragged():
 
 
 def test_batches_of_other_shapes_are_kept_as_they_came():
-    samples = from_batches(ragged(), "it")
+    samples = from_stream(ragged(), "it")
     assert isinstance(samples, KeptBatches)
     assert len(samples) == 6
     assert samples.labels().tolist() == list(range(6))
@@ -231,14 +231,14 @@ def test_batches_of_other_shapes_are_kept_as_they_came():
 
 
 def test_batches_of_one_shape_are_joined():
-    samples = from_batches([(torch.ones(2, 3), torch.zeros(2)), (torch.ones(4, 3), torch.zeros(4))], "it")
+    samples = from_stream([(torch.ones(2, 3), torch.zeros(2)), (torch.ones(4, 3), torch.zeros(4))], "it")
     assert isinstance(samples, ArraySamples)
     assert len(samples) == 6
 
 
 def test_a_batch_without_a_sample_axis_is_refused():
     with pytest.raises(DataError, match=r"it, batch 0: an input is a single number"):
-        from_batches([(torch.tensor(1.0), torch.zeros(2))], "it")
+        from_stream([(torch.tensor(1.0), torch.zeros(2))], "it")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def load_workload(spec: Source) -> Workload:
         calibration_indices=chosen_calibration,
         weights_digest=weights_digest(model),
         training=loaded.training,
-        notes=notes + said + said_too,
+        notes=[*notes, *evaluation.notes, *_other_notes(calibration, evaluation), *said, *said_too],
     )
     if loaded.calibration is not None or spec.calibration_data is not None:
         workload.notes += _overlap(workload)
@@ -121,6 +121,10 @@ def _check_finite(model: nn.Module) -> None:
         if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             layer, _, parameter = name.rpartition(".")
             raise ModelError(f"layer {layer or '(model)'}: its {parameter} holds NaN or Inf; repair the weights")
+
+
+def _other_notes(calibration: Samples, evaluation: Samples) -> tuple[str, ...]:
+    return () if calibration is evaluation else calibration.notes
 
 
 def _overlap(workload: Workload) -> list[str]:
