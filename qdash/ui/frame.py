@@ -13,6 +13,7 @@ from qdash.store.runs import Run
 from qdash.ui import state
 from qdash.ui.describe import STATUS, short_title, when
 from qdash.ui.progress import unfinished
+from qdash.ui.words import escaped
 
 ROOT = Path(__file__).parents[2]
 ICON = Path(__file__).with_name("icon.png")
@@ -66,7 +67,7 @@ def _current_or_stop() -> Run | None:
     try:
         return state.current_sweep_run()
     except InputError as error:
-        st.error(f"{error}", icon=":material/error:")
+        st.error(escaped(str(error)), icon=":material/error:")
         st.query_params.clear()
         st.page_link("pages/runs.py", label="See all runs", icon=":material/history:")
         st.stop()

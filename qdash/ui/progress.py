@@ -13,6 +13,7 @@ from qdash.store.store import Store
 from qdash.ui import start
 from qdash.ui.describe import KINDS, STATUS, run_title, seconds_taken, share_done
 from qdash.ui.eta import Pace
+from qdash.ui.words import escaped
 
 POLL_S = 1.0
 GAP_S = 30.0  # between the end of a sweep and the birth of its follow-up at most
@@ -56,13 +57,13 @@ def show_trouble(run: Run) -> None:
     """For a run that did not end well: one line that says what is wrong, and what can be done."""
     if run.status == "failed":
         with st.container(border=True, key=f"trouble_{run.id}"):
-            st.error(run.error or "The run failed without a message.", icon=":material/error:")
+            st.error(escaped(run.error or "The run failed without a message."), icon=":material/error:")
             st.caption(
                 "Nothing that was found is lost. Mend the cause and resume, or start a new run with other settings. "
                 f"The worker's log is {home.logs() / 'worker.log'}."
             )
     elif run.status in ("cancelled", "interrupted"):
-        why = f": {run.error}" if run.error else ""
+        why = f": {escaped(run.error)}" if run.error else ""
         kept = f"{share(share_done(run))} of the work is kept, and every value below holds for the samples so far."
         st.warning(f"{STATUS[run.status][2]}{why}. {kept} Resume goes on from there.", icon=STATUS[run.status][0])
 
@@ -96,7 +97,7 @@ def see_that_a_worker_runs(run: Run) -> None:
     try:
         client.ensure_worker(home.store_url())
     except QdashError as error:
-        st.warning(str(error), icon=":material/power_off:")
+        st.warning(escaped(str(error)), icon=":material/power_off:")
 
 
 def _resume_pressed(run: Run) -> bool:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from qdash import home
 from qdash.errors import InputError, QdashError
@@ -14,6 +15,8 @@ from qdash.faults import as_qdash_error
 from qdash.jobs.client import ensure_worker
 from qdash.store.store import Store
 from qdash.ui.overview.demo_run import ensure_demo
+from qdash.ui.security import Gatekeeper
+from qdash.ui.words import escaped
 
 LOG = logging.getLogger("qdash.ui")
 
@@ -41,10 +44,14 @@ def show_error(error: Exception) -> bool:
     """One line on the page; the trace of an unexpected error goes to the logs only."""
     known = as_qdash_error(error)
     if isinstance(known, InputError):
-        st.error(str(known), icon=":material/error:")
+        st.error(escaped(str(known)), icon=":material/error:")
     else:
-        st.error(f"Something went wrong: {known}. Reload the page to try again.", icon=":material/error:")
+        st.error(f"Something went wrong: {escaped(str(known))}. Reload the page to try again.", icon=":material/error:")
     return True
 
 
-OPTIONS: dict[str, Any] = {"lifespan": lifespan, "on_script_error": show_error}
+OPTIONS: dict[str, Any] = {
+    "lifespan": lifespan,
+    "on_script_error": show_error,
+    "middleware": [Middleware(Gatekeeper)],
+}

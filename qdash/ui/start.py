@@ -11,6 +11,7 @@ from qdash.errors import QdashError
 from qdash.jobs import client
 from qdash.spec import Setting, Source, SweepSpec
 from qdash.store.store import Store
+from qdash.ui.words import escaped
 
 FOLLOW_UP = '{"kind": "measure"}'
 """After a sweep the worker measures the curve that its ranking proposes."""
@@ -53,7 +54,7 @@ def attempted(action: Callable[[], object], done: str = "") -> bool:
     try:
         action()
     except QdashError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escaped(str(error)), icon=":material/error:")
         return False
     if done:
         st.toast(done, icon=":material/check:")

@@ -121,9 +121,13 @@ def member_help(family_name: str, name: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is.
+    """Text that Markdown shows as it is: no link, no emphasis, no list, no formula, no colour, no picture.
 
     >>> print(escaped("blocks.0__dw costs 5$"))
     blocks.0\\_\\_dw costs 5\\$
+    >>> print(escaped("- www.a.b and a@b.c"))
+    \\- www\\.a.b and a\\@b.c
     """
-    return re.sub(r"([\\`*_{}\[\]<>#$~:|])", r"\\\1", text)
+    text = re.sub(r"([\\`*_{}\[\]<>#$~:|&@!])", r"\\\1", text)
+    text = re.sub(r"(?i)(www)\.", r"\1\\.", text)
+    return re.sub(r"(?m)^(\s*\d*)([-+=.)])", r"\1\\\2", text)

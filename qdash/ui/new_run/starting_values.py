@@ -9,6 +9,7 @@ from qdash.registry import Frozen
 from qdash.spec import SweepSpec, checked
 from qdash.store.store import Store
 from qdash.ui.overview.demo_run import SPEC
+from qdash.ui.words import escaped
 
 S = TypeVar("S", bound=Frozen)
 FROM = "from"
@@ -31,7 +32,7 @@ def checked_or_none(spec: type[S], values: dict[str, Any]) -> S | None:
     try:
         return checked(spec, **values)
     except QdashError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escaped(str(error)), icon=":material/error:")
         return None
 
 
@@ -40,7 +41,7 @@ def _cloned(store: Store, run_id: str) -> SweepSpec | None:
         run = store.run(run_id)
         spec = SweepSpec.model_validate_json(run.spec)
     except (QdashError, ValueError):
-        st.warning(f"The settings of run {run_id!r} can't be used here; the form shows the defaults.")
+        st.warning(f"The settings of run {escaped(repr(run_id))} can't be used here; the form shows the defaults.")
         return None
     st.caption(f"The form holds the settings of run {run.id}.")
     return spec
