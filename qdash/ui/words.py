@@ -62,6 +62,7 @@ GLOSSARY = {
     "nn.Module.",
     "weights": "A file with the weights: .safetensors, or .pt/.pth/.th with a state_dict. Empty: the model comes with "
     "its own.",
+    "weights_key": "Which entry of the weights file holds the weights, where several fit, such as `ema`.",
     "data": "demo:digits ships with qdash. For your own: FILE.npz or FILE.safetensors with arrays x and y, or "
     "python:FILE.py:CALLABLE.",
     "calibration_data": "Samples that fix the input ranges, apart from those the metric is measured on. Empty: a "

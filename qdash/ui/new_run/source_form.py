@@ -12,7 +12,7 @@ from qdash.store.store import Store
 from qdash.ui.new_run.choices import one_of, optional_text
 from qdash.ui.words import help_text
 
-SAME_SUBJECT = ("model", "weights", "data", "calibration_data", "metric")
+SAME_SUBJECT = ("model", "weights", "weights_key", "data", "calibration_data", "metric")
 """The fields in which two runs have to agree for the facts of one to hold for the other."""
 
 
@@ -22,6 +22,10 @@ def source_form(start: Mapping[str, Any]) -> dict[str, Any]:
     with left:
         values: dict[str, Any] = {"model": _source("models", "model", "Model", start["model"])}
         values["weights"] = optional_text("weights", "Weights file", start["weights"], "none: the model brings its own")
+        if values["weights"]:
+            values["weights_key"] = optional_text(
+                "weights_key", "Entry in it", start["weights_key"], "the one that fits"
+            )
     with right:
         values["data"] = _source("datasets", "data", "Evaluation data", start["data"])
         values["calibration_data"] = optional_text(
