@@ -1,0 +1,54 @@
+"""The floating tensors in a model's output, by name: what can be judged."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from torch import Tensor
+
+from qdash.errors import SpecError
+
+WHOLE = "output"
+"""The name of an output that is one tensor."""
+
+
+def named_outputs(tree: object) -> dict[str, Tensor]:
+    """Name → floating tensor, in the output's order.
+
+    Names are the way to a tensor, joined with dots: indices of lists and tuples, keys, fields of named tuples and
+    attributes of dataclasses.
+    """
+    return {path or WHOLE: tensor for path, tensor in _walk(tree, "") if tensor.is_floating_point()}
+
+
+def chosen_output(names: Sequence[str], text: str) -> str:
+    """The name that a person means by an index, a key or a path.
+
+    Raises SpecError with the names where there is none.
+
+    >>> chosen_output(["boxes", "scores"], "1"), chosen_output(["boxes", "scores"], "scores")
+    ('scores', 'scores')
+    """
+    if text in names:
+        return text
+    if text.lstrip("-").isdigit() and -len(names) <= int(text) < len(names):
+        return names[int(text)]
+    raise SpecError(f"the model has no output {text!r}; its floating outputs are: {', '.join(names)} (--output)")
+
+
+def _walk(tree: object, path: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(tree, Tensor):
+        yield path, tree
+        return
+    for name, value in _parts(tree):
+        yield from _walk(value, f"{path}.{name}" if path else name)
+
+
+def _parts(tree: object) -> Iterator[tuple[str, object]]:
+    if isinstance(tree, Mapping):
+        yield from ((str(key), value) for key, value in tree.items())
+    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        yield from zip(tree._fields, tree, strict=True)
+    elif isinstance(tree, tuple | list):
+        yield from ((str(place), value) for place, value in enumerate(tree))
+    elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        yield from ((field.name, getattr(tree, field.name)) for field in dataclasses.fields(tree))
