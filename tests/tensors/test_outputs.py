@@ -9,7 +9,7 @@ import torch
 from qdash.errors import SpecError
 from qdash.tensors.outputs import chosen_output, named_outputs
 
-A, B, I = torch.ones(2, 3), torch.zeros(2, 4), torch.ones(2, dtype=torch.long)
+A, B, COUNTS = torch.ones(2, 3), torch.zeros(2, 4), torch.ones(2, dtype=torch.long)
 Pair = namedtuple("Pair", "boxes scores")
 
 
@@ -23,13 +23,13 @@ class Found:
     ("tree", "names"),
     [
         (A, ["output"]),
-        ((A, I, B), ["0", "2"]),
+        ((A, COUNTS, B), ["0", "2"]),
         ([A, (B, A)], ["0", "1.0", "1.1"]),
-        ({"features": A, "scores": B, "labels": I}, ["features", "scores"]),
+        ({"features": A, "scores": B, "labels": COUNTS}, ["features", "scores"]),
         (OrderedDict(a={"b": A}), ["a.b"]),
         (Pair(A, B), ["boxes", "scores"]),
         (Found(A, [B, None, "text"]), ["boxes", "extra.0"]),
-        (I, []),
+        (COUNTS, []),
         (None, []),
     ],
 )
