@@ -6,7 +6,6 @@ bins from a seeded subsample. Memory doesn't grow with the number of samples.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +14,11 @@ from torch import Tensor, nn
 from qdash.calibration.summaries import Calibration, LayerSummary, TensorSummary
 from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of
-from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.calls import Instrument
 from qdash.instrument.weights import effective_weight
 from qdash.layers.base import LayerKind
 from qdash.tensors.bin_counts import BinCounts, counting
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.channel_range import channel_range
 from qdash.tensors.layout import in_memory_order
 from qdash.tensors.samples import Batch
@@ -146,8 +146,8 @@ def _input_observers(kind: LayerKind, module: nn.Module, places: Places, counts:
 
 def _watching(
     names: Sequence[str], observers: Mapping[str, TensorObserver]
-) -> Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]:
-    def run(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+) -> Callable[[Forward, Args, Kwargs], object]:
+    def run(forward: Forward, args: Args, kwargs: Kwargs) -> object:
         given = inputs_of(names, args, kwargs)
         for name, observer in observers.items():
             tensor = next((t for t in tensors(given.get(name)) if t.is_floating_point()), None)

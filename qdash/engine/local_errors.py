@@ -1,16 +1,16 @@
 """A layer's local errors, taken on the way where the layer runs anyway."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from qdash.engine.bench import Bench, Item, Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
-from qdash.instrument.calls import Forward, Override
+from qdash.instrument.calls import Override
 from qdash.instrument.random_state import RandomState
 from qdash.spec import Setting
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.energy import energy, noise
 from qdash.tensors.sums import Sums
 from qdash.tensors.trees import first_float
@@ -41,11 +41,11 @@ class LocalErrors:
         self,
         quantizer: LayerQuantizer,
         forward: Forward,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        args: Args,
+        kwargs: Kwargs,
         expected: Tensor,
         signal: Tensor,
-    ) -> Any:
+    ) -> object:
         """Runs the layer quantized, and once more with weights only and inputs only where both apply.
 
         `expected`, `signal`: the FP32 output of this call and its energy. Returns the quantized output.
@@ -69,7 +69,7 @@ class LocalErrors:
         self.sums.add("inputs_only_noise", noise(expected, output_tensor(forward(*changed_args, **changed_kwargs))))
         return output
 
-    def _add_inputs(self, given: dict[str, Any], changed: dict[str, Any]) -> None:
+    def _add_inputs(self, given: dict[str, object], changed: dict[str, object]) -> None:
         for name, value in given.items():
             before, after = first_float(value), first_float(changed[name])
             if before is not None and after is not None:
@@ -93,7 +93,7 @@ def measured_with_local_errors(
             local, site = LocalErrors(bench.reference.device), bench.tape.slots[calls[0]].name
             (expected,), (signal,) = bench.references(site), bench.reference_energies(site)
 
-            def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
                 forward = _repeatable(forward, RandomState.now() if draws else None)
                 return local.add(quantizers[site], forward, args, kwargs, expected, signal)
 
@@ -142,7 +142,7 @@ def local_work(bench: Bench, layer: str) -> float:
     return 2 * bench.work_inside(layer) if both else 0.0
 
 
-def output_tensor(output: Any) -> Tensor:
+def output_tensor(output: object) -> Tensor:
     """The floating tensor that a layer returned."""
     found = first_float(output)
     assert found is not None, "a quantizable layer returns a floating tensor"
@@ -154,7 +154,7 @@ def _repeatable(forward: Forward, state: RandomState | None) -> Forward:
     if state is None:
         return forward
 
-    def repeated(*args: Any, **kwargs: Any) -> Any:
+    def repeated(*args: object, **kwargs: object) -> object:
         state.restore()
         return forward(*args, **kwargs)
 

@@ -1,7 +1,6 @@
 """The model's output against FP32: energies, KL, outcomes and flips per sample."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ class OutputReader:
     metric: Metric
     class_axis: int | None
 
-    def read(self, output: Any, detach: bool = True) -> Tensor:
+    def read(self, output: object, detach: bool = True) -> Tensor:
         """(samples, classes, …) where there are classes, else the output as it is."""
         tensor = first_float(output)
         if tensor is None:
@@ -59,7 +58,7 @@ def divergence(reference: Tensor, output: Tensor) -> Tensor:
     return positions if positions.dim() == 1 else positions.flatten(1).mean(1)
 
 
-def reader_for(metric: Metric, output: Any, target: Tensor | None, samples: int) -> OutputReader:
+def reader_for(metric: Metric, output: object, target: Tensor | None, samples: int) -> OutputReader:
     """Checks that the metric can be computed from this output and these labels, and finds the class axis.
 
     Raises DataError with expected and got.

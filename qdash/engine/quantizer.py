@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +12,14 @@ from qdash.calibration.ranges import input_parameters, weight_parameters
 from qdash.engine.trained import TrainedLayer
 from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of, with_inputs
-from qdash.instrument.calls import Forward
 from qdash.instrument.weights import effective_weight, exchanged, identity
 from qdash.layers.base import LayerKind
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
 from qdash.spec import Setting
+from qdash.tensors.call import Args, Call, Forward, Kwargs
 from qdash.tensors.trees import map_tensors
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _BLOCKS = "per_channel"  # how weights are laid out for formats with blocks of their own: along the inputs of a channel
 
 
@@ -47,7 +45,7 @@ class LayerQuantizer:
         self._fixed_ranges: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
         self._constants: dict[int, tuple[Tensor, Tensor]] = {}  # holding a weight keeps its id its own
 
-    def run(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         """The override that quantizes weights and input."""
         args, kwargs = self.quantized_arguments(args, kwargs)
         with self.quantized_weights():
@@ -59,12 +57,12 @@ class LayerQuantizer:
         with exchanged(self.module, self.weights):
             yield
 
-    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def inputs(self, args: Args, kwargs: Kwargs) -> dict[str, object]:
         """Name → argument, of the arguments that are quantized as activations."""
         found = inputs_of(self._inputs, args, kwargs)
         return {name: value for name, value in found.items() if name not in self._weight_inputs}
 
-    def quantized_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    def quantized_arguments(self, args: Args, kwargs: Kwargs) -> Call:
         """The arguments with the layer's inputs quantized; integer tensors are left.
 
         An argument that is passed as several inputs stays one object, which attention layers look at.
@@ -104,7 +102,7 @@ class LayerQuantizer:
         return hasher.hexdigest()
 
     @cached_property
-    def input_identity(self) -> tuple[Any, ...]:
+    def input_identity(self) -> tuple[object, ...]:
         """Equal for two quantizers of one module only if they do the same to every input of it."""
         setting = self.setting
         if not self.quantizes_input:
@@ -165,8 +163,8 @@ class LayerQuantizer:
             quantized = format.fake_quantize_blocks(rows)
         return found.copy_(granularity.restore(quantized, tuple(weight.shape), axis))
 
-    def _quantized(self, tree: Any, name: str) -> Any:
-        if name in self._weight_inputs:
+    def _quantized(self, tree: object, name: str) -> object:
+        if name in self._weight_inputs and isinstance(tree, Tensor):
             return self._quantized_constant(tree, self._weight_inputs[name])
         return map_tensors(lambda x: self._quantize_input(x, name) if x.is_floating_point() else x, tree)
 

@@ -119,7 +119,7 @@ def _computed(module: nn.Module, path: str) -> str:
 
 
 def _exchange_forward(parametrization: nn.Module, tensor: Tensor) -> Callable[[], None]:
-    state: dict[str, Any] = vars(parametrization)
+    state = vars(parametrization)
     before = state.get("forward")
     state["forward"] = lambda: tensor
 

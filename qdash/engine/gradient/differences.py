@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from qdash.engine.local_errors import local_sums
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.tape.edges import floating
 from qdash.engine.tape.replay import Slot
+from qdash.tensors.call import Args, Kwargs
 from qdash.tensors.energy import energy
 from qdash.tensors.sums import Sums
 from qdash.tensors.trees import cloned
@@ -33,8 +33,8 @@ class _Inputs:
     signal, noise: energies of the input and of the change; None where the layer has no floating input.
     """
 
-    args: Any
-    kwargs: Any
+    args: Args
+    kwargs: Kwargs
     differences: list[Tensor]
     signal: Tensor | None = None
     noise: Tensor | None = None
@@ -61,7 +61,7 @@ def _add_call(found: Differences, bench: Bench, item: Item, site: str, call: int
     inputs = _known_inputs(bench, item, site, call, slot)
     args, kwargs = inputs.args, inputs.kwargs
     if bench.edges is not None and site in bench.edges.writers:  # the next setting needs its arguments as they are
-        args, kwargs = cloned([args, kwargs])
+        args, kwargs = cloned((args, kwargs))
     with quantizer.quantized_weights():
         output = bench.instrument.forward_of(site)(*args, **kwargs)
     _subtract(floating(output), expected, outputs)

@@ -10,13 +10,13 @@ again, as the layer's own successor, or lies in what its parent hands back.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
 from qdash.errors import ModelError
-from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.calls import Instrument
 from qdash.instrument.random_state import RandomState
+from qdash.tensors.call import Args, Call, Forward, Kwargs
 from qdash.tensors.trees import cloned, map_tensors, tensors
 
 
@@ -26,10 +26,10 @@ class Slot:
 
     name: str
     end: int
-    output: Any
+    output: object
     kept: bool = True  # whether the output is still there to be handed back
     macs: float = 0.0  # executed within, nested calls included
-    inputs: Any = None
+    inputs: Call = ((), {})  # as it was given, where it is kept
     fresh: bool = False  # the output is written to later: hand back copies
     aliases: list["_Alias | None"] = field(default_factory=list)  # per output tensor, if fresh
     writes: list[tuple[int, Tensor]] = field(default_factory=list)  # argument tensor → content after the call
@@ -51,7 +51,7 @@ class _Alias:
 class Tape:
     """The calls of one recorded forward, in call order, and the model's output."""
 
-    def __init__(self, slots: list[Slot], output: Any, macs: float):
+    def __init__(self, slots: list[Slot], output: object, macs: float):
         self.slots, self.output, self.macs = slots, output, macs
         self.calls: dict[str, list[int]] = {}
         for position, slot in enumerate(slots):
@@ -84,8 +84,8 @@ class Recorder:
 
     def record(
         self,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        args: Args,
+        kwargs: Kwargs,
         keep_inputs: frozenset[str] = frozenset(),
         starting: Callable[[], None] = lambda: None,
     ) -> Tape:
@@ -101,7 +101,7 @@ class Recorder:
             starting()
             before = self._executed()
             state = RandomState.now()
-            batch = cloned([args, kwargs])  # the forward may write into its input
+            batch = cloned((args, kwargs))  # the forward may write into its input
             seen = [(t, t._version) for t in tensors(batch)]
             with self.instrument.intercepting(recording):
                 output = self.instrument.run(*batch)
@@ -115,13 +115,13 @@ class Recorder:
             self._fresh_inputs |= inputs
             self.draws |= draws
 
-    def replay(self, tape: Tape, stop: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def replay(self, tape: Tape, stop: int, args: Args, kwargs: Kwargs) -> object:
         """A forward in which every call that ended before slot `stop` hands back its recorded output.
 
         Raises ModelError where the model doesn't repeat its calls.
         """
         state = RandomState.now() if self.draws else None
-        batch = cloned([args, kwargs]) if self._writes_to_batch else [args, kwargs]
+        batch = cloned((args, kwargs)) if self._writes_to_batch else (args, kwargs)
         replaying = _Replaying(tape, stop)
         with self.instrument.intercepting(replaying):
             output = self.instrument.run(*batch)
@@ -130,7 +130,7 @@ class Recorder:
         replaying.check_unharmed()
         return output
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, args: Args, kwargs: Kwargs) -> object:
         """A whole forward with the same inputs and random numbers as the recorded one."""
         return self.replay(Tape([], None, 0.0), 0, args, kwargs)
 
@@ -155,7 +155,7 @@ class _Recording:
         self._output_versions: list[list[int]] = []
         self._input_versions: dict[int, list[int]] = {}
 
-    def __call__(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         position = len(self.slots)
         slot = Slot(name, 0, None)
         self.slots.append(slot)
@@ -169,7 +169,7 @@ class _Recording:
             slot.inputs, slot.random_before = (args, kwargs), state
             self._input_versions[position] = versions
             if position in self._fresh_inputs:
-                slot.inputs = tuple(map_tensors(Tensor.clone, [args, kwargs]))
+                slot.inputs = cloned((args, kwargs))
                 self._input_versions[position] = [t._version for t in tensors(list(slot.inputs))]
         executed = self._executed()
         output = forward(*args, **kwargs)
@@ -194,7 +194,7 @@ class _Recording:
                 self._output_versions[position] = []
             position = slot.end
 
-    def _keep(self, slot: Slot, position: int, output: Any, given: list[Tensor]) -> None:
+    def _keep(self, slot: Slot, position: int, output: object, given: list[Tensor]) -> None:
         slot.output, slot.fresh = output, position in self._fresh_slots
         if slot.fresh:
             slot.aliases = [_alias(t, given) for t in tensors(output)]
@@ -213,7 +213,7 @@ class _Replaying:
         self.tape, self.stop, self.position = tape, stop, 0
         self._lent: list[tuple[str, Tensor, int]] = []
 
-    def __call__(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         if self.position >= self.stop:
             return forward(*args, **kwargs)
         slot = self.tape.slots[self.position]
@@ -228,7 +228,7 @@ class _Replaying:
         self.position = slot.end
         return self._hand_back(slot, args, kwargs)
 
-    def _hand_back(self, slot: Slot, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _hand_back(self, slot: Slot, args: Args, kwargs: Kwargs) -> object:
         if slot.random_after is not None:
             slot.random_after.restore()
         given = list(tensors([args, kwargs])) if slot.writes or slot.fresh else []
@@ -250,7 +250,7 @@ class _Replaying:
                 )
 
 
-def _versions(tree: Any) -> list[int]:
+def _versions(tree: object) -> list[int]:
     return [t._version for t in tensors(tree)]
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from qdash.engine.bench import Bench, Item, Measured
 from qdash.engine.local_errors import output_tensor
-from qdash.instrument.calls import Forward, Override
+from qdash.instrument.calls import Override
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import Setting, SweepSpec
@@ -20,6 +19,7 @@ from qdash.sweep.works.equal_settings import distinct, measured_once, of_model
 from qdash.sweep.works.flush import count
 from qdash.sweep.works.prescreen import suspicious_first
 from qdash.sweep.works.race import Race
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.energy import noise
 from qdash.tensors.heap import give_back
 
@@ -138,7 +138,7 @@ def _comparing(bench: Bench, site: str, run: Override, sums: Tensor, compared: s
     """Runs the module and adds to `sums` (2,) the energies of its FP32 output and of its error."""
     expected = zip(bench.references(site), bench.reference_energies(site), strict=True)
 
-    def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
         output = run(forward, args, kwargs)
         known, got = next(expected, None), output_tensor(output)
         if known is not None and known[0].shape == got.shape:
