@@ -28,6 +28,7 @@ from benchmarks import materials
 from benchmarks.models import NETWORKS, BasicBlock
 from qdash.engine.bench import Bench
 from qdash.engine.calibrate import calibrate
+from qdash.engine.item import Item
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.instrument.folding import folded
 from qdash.instrument.memory_format import channels_last
@@ -132,7 +133,7 @@ Outputs = Iterator[tuple[str, Tensor]]
 
 def _quantizer(bench: Bench, name: str, plain: nn.Module, kind: LayerKind) -> LayerQuantizer:
     """The sweep's scales for a layer of the plain model; its weights are quantized before the clock starts."""
-    known = bench.quantizer(name, bench.settings[0])
+    known = bench.quantizers.at(name, bench.settings[0])
     mine = LayerQuantizer(name, plain.get_submodule(name), kind, bench.settings[0], known._statistics)
     assert mine.weights.keys() == known.weights.keys()
     return mine
@@ -140,8 +141,7 @@ def _quantizer(bench: Bench, name: str, plain: nn.Module, kind: LayerKind) -> La
 
 def _replayed(case: Case) -> Outputs:
     for name in case.quantizers:
-        quantizers = case.bench.quantizers(name, case.bench.settings[0])
-        yield name, case.bench.replay({site: q.run for site, q in quantizers.items()}, name)
+        yield name, case.bench.replay(case.bench.quantizers.only(Item(name, case.bench.settings[0])), name)
 
 
 def _naive(case: Case) -> Outputs:

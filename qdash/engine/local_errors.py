@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from qdash.engine.bench import Bench, Item, Measured, Stopwatch
+from qdash.engine.bench import Bench
+from qdash.engine.item import Item, Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.instrument.calls import Override
 from qdash.instrument.random_state import RandomState
@@ -86,12 +87,12 @@ def measured_with_local_errors(
     that pass; one that is called several times is measured on its kept FP32 inputs.
     """
     with Stopwatch() as watch:
-        quantizers, draws = bench.quantizers(item.layer, item.setting), bench.recorder.draws
-        overrides = {site: quantizer.run for site, quantizer in quantizers.items()}
+        quantizers, draws = bench.quantizers.of(item), bench.recorder.draws
+        overrides = bench.quantizers.only(item)
         calls = bench.calls(item.layer)
         if len(calls) == 1:
             local, site = LocalErrors(bench.reference.device), bench.tape.slots[calls[0]].name
-            (expected,), (signal,) = bench.references(site), bench.reference_energies(site)
+            (expected,), (signal,) = bench.fp32.outputs(site), bench.fp32.energies(site)
 
             def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
                 forward = _repeatable(forward, RandomState.now() if draws else None)
@@ -102,16 +103,16 @@ def measured_with_local_errors(
             sums, reached = local_errors(bench, item), output(bench, item, overrides)
         bench.check_replay(item, reached)
         found = bench.compared(reached)
-    return Measured(sums | bench.weight_sums(item), found, watch.seconds)
+    return Measured(sums | bench.quantizers.weight_sums(item), found, watch.seconds)
 
 
 def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
     """From the layer's kept FP32 inputs; its forward is run, not the model's."""
     local, state = LocalErrors(bench.reference.device), RandomState.now() if bench.recorder.draws else None
-    for site, quantizer in bench.quantizers(item.layer, item.setting).items():
+    for site, quantizer in bench.quantizers.of(item).items():
         forward = bench.instrument.forward_of(site)
-        calls, expected = bench.tape.calls.get(site, ()), bench.references(site)
-        for position, output, signal in zip(calls, expected, bench.reference_energies(site), strict=True):
+        calls, expected = bench.tape.calls.get(site, ()), bench.fp32.outputs(site)
+        for position, output, signal in zip(calls, expected, bench.fp32.energies(site), strict=True):
             slot = bench.tape.slots[position]
             args, kwargs = slot.inputs
             local.add(quantizer, _repeatable(forward, slot.random_before), args, kwargs, output, signal)
@@ -124,9 +125,8 @@ def before_training(bench: Bench, item: Item) -> dict[str, Tensor]:
     """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` per sample without that; else nothing."""
     if not is_trained(item.setting):
         return {}
-    quantizers = bench.quantizers(item.layer, item.setting.untrained)
-    overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
-    found = bench.compared(bench.replay(overrides, item.layer))
+    untrained = bench.quantizers.only(Item(item.layer, item.setting.untrained))
+    found = bench.compared(bench.replay(untrained, item.layer))
     return {f"ptq_{name}": found[name] for name in ("noise", "kl", "outcome") if name in found}
 
 
@@ -137,7 +137,7 @@ def is_trained(setting: Setting) -> bool:
 
 def local_work(bench: Bench, layer: str) -> float:
     """Multiply-accumulates of the attribution: weights only and inputs only, where both apply."""
-    quantizer = bench.quantizer(layer, bench.settings[0])
+    quantizer = bench.quantizers.at(layer, bench.settings[0])
     both = quantizer.quantizes_input and quantizer.kind.weights(quantizer.module)
     return 2 * bench.work_inside(layer) if both else 0.0
 

@@ -1,7 +1,7 @@
 """Sees and steers every call of every submodule, and leaves the model exactly as it was."""
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -39,7 +39,7 @@ class Instrument:
     def __init__(self, model: nn.Module):
         self.model = model
         self.modules: dict[str, nn.Module] = {n or ROOT: m for n, m in model.named_modules()}
-        self.overrides: dict[str, Override] = {}
+        self.overrides: Mapping[str, Override] = {}
         self.interceptor: Interceptor | None = None
         self.keeps_graph = False
         self.count: Counter | None = None
@@ -98,7 +98,7 @@ class Instrument:
         return f"{name}, {text}" if len(text) <= 120 else f"{name}, {type(self.modules[name]).__name__}"
 
     @contextmanager
-    def overriding(self, overrides: dict[str, Override]) -> Iterator[None]:
+    def overriding(self, overrides: Mapping[str, Override]) -> Iterator[None]:
         """Replaces the forwards of named modules inside the block."""
         before, self.overrides = self.overrides, overrides
         try:

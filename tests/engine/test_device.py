@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import torch
 
-from qdash.engine.bench import Item
+from qdash.engine.item import Item
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import SweepSpec, checked

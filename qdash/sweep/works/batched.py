@@ -2,7 +2,7 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from qdash.engine.bench import Bench, Measured
+from qdash.engine.bench import Bench, Recording
+from qdash.engine.item import Measured
 from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
 from qdash.records import Facts, Progress, Record, Score
@@ -40,7 +41,7 @@ class BatchedWork(Generic[I]):
     A position is `batch:item`. Whatever a new process lacks (model, calibration, recorded batch) is made again.
     """
 
-    recording: Mapping[str, bool] = {}
+    recording = Recording()
 
     def __init__(self, source: Source, settings: Sequence[Setting], layers: str, artifacts: str):
         self.source, self.settings, self._layers = source, settings, layers
@@ -82,7 +83,7 @@ class BatchedWork(Generic[I]):
 
     def learned(self, prepared: Prepared, training: Training) -> Iterator[Record]:
         """Takes over what was learned; called once in every process."""
-        prepared.bench.use_trained(layers_trained(prepared, self.settings, training))
+        prepared.bench.quantizers.use_trained(layers_trained(prepared, self.settings, training))
         return iter(())
 
     def options(self) -> tuple[Qat | None, int | None]:
@@ -149,7 +150,7 @@ class BatchedWork(Generic[I]):
 
     def _prepare(self) -> Prepared:
         self._stack.enter_context(reused())
-        prepared = prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
+        prepared = prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, self.recording)
         options, wanted = self.options()
         if options is not None:
             prepared.training_set = training_set(prepared.workload, self.source, options.batch_size, wanted)
