@@ -19,6 +19,7 @@ class Granularity(Member):
 
     calibrated_inputs: ClassVar[bool] = False
     live_inputs: ClassVar[bool] = False
+    channel_axis: ClassVar[int] = -1  # where an input has its channels, if its scales are shared so
 
     @abstractmethod
     def rows(self, x: Any, axis: int = 0) -> Any:

@@ -10,6 +10,7 @@ class PerSample(Granularity):
     """Every sample has its own scale: dynamic inputs of convolutions, independent of the batch they came in."""
 
     live_inputs: ClassVar[bool] = True
+    channel_axis: ClassVar[int] = 1
 
     def rows(self, x: Any, axis: int = 0) -> Any:
         """(samples, values); `axis` has no part in it: samples lie along the first."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @REGISTRY.register("attention")
-class Attention(LayerKind):
+class MultiheadAttention(LayerKind):
     """Multi-head attention: its projections' weights, packed or separate, and query, key and value on the way in."""
 
     note: ClassVar[str] = (

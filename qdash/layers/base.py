@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from qdash.granularities.base import REGISTRY as GRANULARITIES
 from qdash.registry import Member, Registry
 from qdash.tensors.call import Args, Output
 
@@ -51,7 +52,7 @@ class LayerKind(Member):
 
     def channel_axis(self, module: "nn.Module") -> int:
         """The channel axis of the inputs, for statistics by channel."""
-        return 1 if self.dynamic_granularity == "per_sample" else -1
+        return GRANULARITIES.entry(self.dynamic_granularity).member.channel_axis
 
     def type_name(self, module: "nn.Module") -> str:
         """What the layer is called in a table."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @REGISTRY.register("statistics")
-class Statistics(Method):
+class LocalStatistics(Method):
     """Local errors only: weights, inputs and the layer's own output, FP32 against quantized.
 
     The cheapest look. A local error says little about the model's output: later layers may absorb or amplify it.

@@ -1,7 +1,6 @@
 """Samples that came in batches of different shapes: they stay together as they came."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import torch

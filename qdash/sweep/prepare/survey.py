@@ -8,7 +8,8 @@ from torch import nn
 from qdash.instrument.arguments import inputs_of
 from qdash.instrument.calls import Instrument
 from qdash.instrument.operations import Operation
-from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.base import LayerKind
+from qdash.layers.functional import Functional
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import cloned
@@ -27,7 +28,7 @@ class Survey:
         self.macs: dict[str, float] = {}
         self.covered_macs: dict[str, float] = {}
         self.reads: dict[str, str] = {}
-        self._operation = next(entry.create() for entry in REGISTRY if entry.name == "functional")
+        self._operation = Functional()
         self._parameters = {id(p): name for name, p in instrument.model.named_parameters(remove_duplicate=False)}
         self._samples = 1
 

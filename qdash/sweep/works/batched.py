@@ -1,6 +1,5 @@
 """A work that streams: batches are the outer loop, items the inner one; it stops and goes on between items."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -23,12 +22,11 @@ from qdash.sweep.training.learners import layers_trained, layers_training, optio
 from qdash.sweep.training.training import Step, Training
 from qdash.sweep.works.cost import CostMeter
 from qdash.sweep.works.flush import fetched
+from qdash.sweep.works.position import START, Position
+from qdash.sweep.works.schedule import Schedule, Slice
 from qdash.tensors.heap import give_back, reused
 
 I = TypeVar("I")  # noqa: E741
-START = "start"
-_SLICE_SECONDS = 2.0
-_FIRST_SLICE_SECONDS = 0.5  # so that the chart stands soon
 
 
 class _Stopped(Exception):
@@ -38,7 +36,7 @@ class _Stopped(Exception):
 class BatchedWork(Generic[I]):
     """Subclasses say what the items are, how they are measured and under which names their scores are kept.
 
-    A position is `batch:item`. Whatever a new process lacks (model, calibration, recorded batch) is made again.
+    Whatever a new process lacks (model, calibration, recorded batch) is made again.
     """
 
     recording = Recording()
@@ -128,20 +126,25 @@ class BatchedWork(Generic[I]):
             if not self._has_learned:
                 yield self._trained_so_far(prepared, position or START)
                 return
-        batch, first = self._placed(position, prepared)
+        place = Position.parse(position)
+        self.restore(place.state, prepared)
         items = self.items(prepared)
-        if first == 0 and batch == 0 and fresh:
+        if fresh and place.is_first:
             yield self._progress(prepared, START, 0.0)
-        deadline = time.monotonic() + (_FIRST_SLICE_SECONDS if (batch, first) == (0, 0) else _SLICE_SECONDS)
-        pending: list[tuple[Score, Measured]] = []
+        yield from self._measured(prepared, place, items, should_stop)
+
+    def _measured(
+        self, prepared: Prepared, place: Position, items: Sequence[I], should_stop: Callable[[], bool]
+    ) -> Iterator[Record]:
+        """A slice: scores, and where to go on."""
+        now, batch, done = Slice(should_stop, first=place.is_first), place.batch, place.item
         self._load(prepared, batch)
-        if first == 0:
-            pending += self.opening(prepared.bench, batch)
-        done = first
-        for item, measured in zip(items[first:], self.measure(prepared.bench, items[first:]), strict=False):
+        pending = list(self.opening(prepared.bench, batch)) if done == 0 else []
+        rest = items[done:]
+        for item, measured in zip(rest, self.measure(prepared.bench, rest), strict=False):
             pending.append((self.score(item, batch), measured))
             done += 1
-            if time.monotonic() > deadline or should_stop():
+            if now.over:
                 break
         scores = list(fetched(pending))
         yield from scores
@@ -169,21 +172,15 @@ class BatchedWork(Generic[I]):
         workload = prepared.workload
         return workload.evaluation.groups(workload.evaluation_indices, self.batch_size(prepared))
 
-    def _placed(self, position: str | None, prepared: Prepared) -> tuple[int, int]:
-        place, _, state = ("0:0" if position in (None, START) else str(position)).partition("|")
-        self.restore(state, prepared)
-        batch, _, item = place.partition(":")
-        return int(batch), int(item)
-
     def _next(self, prepared: Prepared, batch: int, done: int, items: Sequence[I]) -> Progress:
-        sizes = [len(group) for group in self._groups(prepared)]
-        place = f"{batch}:{done}" if done < len(items) else f"{batch + 1}:0"
-        ended = done == len(items) and (batch + 1 == len(sizes) or not self.items(prepared))
-        opening, costs = self.planned(prepared.bench, items)
-        per_sample = (opening + sum(costs)) / prepared.bench.batch.size
-        finished = sum(sizes[:batch]) * per_sample + opening + sum(costs[:done])
-        position = None if ended else f"{place}|{self.state()}".removesuffix("|")
-        return self._progress(prepared, position, finished, finished if ended else sum(sizes) * per_sample)
+        schedule = Schedule([len(group) for group in self._groups(prepared)])
+        following = schedule.following(batch, done, len(items))
+        if done == len(items) and not self.items(prepared):  # all are decided
+            following = None
+        finished, total = schedule.work(batch, done, *self.planned(prepared.bench, items))
+        if following is None:
+            return self._progress(prepared, None, finished, finished)
+        return self._progress(prepared, str(replace(following, state=self.state())), finished, total)
 
     def _progress(self, prepared: Prepared, position: str | None, done: float, total: float | None = None) -> Progress:
         if total is None:  # before the first item: one is as good as another
