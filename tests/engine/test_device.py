@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import torch
 
+from qdash.engine.bench import Recording
 from qdash.engine.item import Item
 from qdash.records import Score
 from qdash.registry import family
