@@ -1,11 +1,11 @@
 """Floating-point numbers of few bits, and exact powers of two (OCP Microscaling Formats v1.0; OCP 8-bit FP v1.0)."""
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from qdash.quant.arrays import namespace
+from qdash.quant.arrays import Array, namespace
 
 
 class Minifloat(NamedTuple):
@@ -23,7 +23,7 @@ class Minifloat(NamedTuple):
         """The exponent of the largest number: emax of the Microscaling specification."""
         return int(np.frexp(self.largest)[1]) - 1
 
-    def round(self, x: Any) -> Any:
+    def round(self, x: Array) -> Array:
         """The nearest number, ties to the even mantissa; float32 or float64 arrays or tensors. NaN stays NaN.
 
         Divisions by the step are exact: it is a power of two.
@@ -51,17 +51,18 @@ def magnitudes(minifloat: Minifloat) -> np.ndarray:
     return numbers[numbers <= minifloat.largest]
 
 
-def power_of_two_below(x: Any) -> Any:
+def power_of_two_below(x: Array) -> Array:
     """2^⌊log₂|x|⌋ of float32 or float64, exactly; 0 for subnormal numbers and 0, ∞ for NaN and ∞.
 
     Only the exponent bits are kept.
     """
     xp = namespace(x)
     bits, mask = (xp.int32, 0x7F80_0000) if x.dtype.itemsize == 4 else (xp.int64, 0x7FF0_0000_0000_0000)
-    return (x.view(bits) & mask).view(x.dtype)
+    power: Array = (x.view(bits) & mask).view(x.dtype)
+    return power
 
 
-def power_of_two_above(x: Any) -> Any:
+def power_of_two_above(x: Array) -> Array:
     """2^⌈log₂ x⌉ of positive normal float32 or float64, exactly; NaN stays NaN."""
     below = power_of_two_below(x)
     return 2 * namespace(x).where(below < x, below, x / 2)

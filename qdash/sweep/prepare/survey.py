@@ -1,7 +1,6 @@
 """One forward in which everything is seen: modules and functional operations, and what each multiplies."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import nn
 
@@ -32,7 +31,7 @@ class Survey:
         self._parameters = {id(p): name for name, p in instrument.model.named_parameters(remove_duplicate=False)}
         self._samples = 1
 
-    def take(self, batch: Batch) -> Any:
+    def take(self, batch: Batch) -> object:
         """The model's output on the batch; operations join the instrument's modules."""
         self._samples = batch.size
         self.instrument.shows = self.shows
