@@ -13,7 +13,8 @@ from qdash.engine.outputs import OutputReader
 from qdash.engine.quantizers import Quantizers
 from qdash.engine.reference import Reference
 from qdash.engine.tape.edges import EdgeCapture, differentiating
-from qdash.engine.tape.replay import Recorder, Tape
+from qdash.engine.tape.replay import Recorder
+from qdash.engine.tape.tape import Tape
 from qdash.errors import QdashError
 from qdash.instrument.calls import Instrument, Override
 from qdash.tensors.samples import Batch

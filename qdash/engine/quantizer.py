@@ -1,7 +1,7 @@
 """One layer under one setting: its quantized weights and how its input is quantized on the way in."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 
@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from qdash.calibration.ranges import input_parameters, weight_parameters
+from qdash.engine.site import Site
 from qdash.engine.trained import TrainedLayer
 from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of, with_inputs
 from qdash.instrument.weights import effective_weight, exchanged, identity
-from qdash.layers.base import LayerKind
-from qdash.quant.statistics import Statistics
 from qdash.registry import family
 from qdash.spec import Setting
 from qdash.tensors.call import Args, Call, Forward, Kwargs
@@ -26,17 +25,10 @@ _BLOCKS = "per_channel"  # how weights are laid out for formats with blocks of t
 class LayerQuantizer:
     """Runs a layer's forward with quantized weights, quantized inputs, or both. Touches the layer only meanwhile."""
 
-    def __init__(
-        self,
-        name: str,
-        module: nn.Module,
-        kind: LayerKind,
-        setting: Setting,
-        statistics: Callable[[str], Statistics],
-        trained: TrainedLayer | None = None,
-    ):
-        self.name, self.module, self.kind, self.setting = name, module, kind, setting
-        self._statistics, self._trained = statistics, trained
+    def __init__(self, site: Site, setting: Setting, trained: TrainedLayer | None = None):
+        module, kind = site.module, site.kind
+        self.module, self.kind, self.setting = module, kind, setting
+        self._statistics, self._trained = site.statistics, trained
         self._mode = family("modes").create(setting.mode)
         self._format = family("formats").create(setting.activation_format)
         self._granularity = family("granularities").create(setting.activation_granularity or kind.dynamic_granularity)
@@ -181,13 +173,14 @@ class LayerQuantizer:
             return x
         if not self._format.needs_range:
             axis = self.kind.channel_axis(self.module) if x.dim() > 1 else -1
-            return self._format.fake_quantize_blocks(x, axis, samples=True)  # type: ignore[no-any-return]
+            in_blocks: Tensor = self._format.fake_quantize_blocks(x, axis, samples=True)
+            return in_blocks
         if self._mode.live_ranges:
             scale, zero_point = self._live(x)
         else:
             scale, zero_point = self._fixed(name, x.device)
-        quantized = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
-        return quantized.to(x.dtype)  # type: ignore[no-any-return]
+        quantized: Tensor = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
+        return quantized.to(x.dtype)
 
     def _live(self, x: Tensor) -> tuple[Tensor, Tensor]:
         dims = self._granularity.reduced(x.dim())

@@ -1,6 +1,6 @@
 """The layers of a model under the settings of a run, each ready to be quantized."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from qdash.calibration.summaries import StoredCalibration
 from qdash.engine.item import Item
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.site import Site
 from qdash.engine.trained import Trained
 from qdash.errors import ModelError
 from qdash.instrument.calls import Override
@@ -41,13 +42,15 @@ class Quantizers:
         """The modules of a layer: itself, and those that share its weights."""
         return (layer, *self._tied.get(layer, ()))
 
+    def site(self, name: str) -> Site:
+        """A layer's module."""
+        return Site(self._modules[name], self.kinds[name], partial(_statistics, self.calibration, name))
+
     def at(self, site: str, setting: Setting) -> LayerQuantizer:
         """A layer's module under a setting."""
         key = site, setting.key
         if key not in self._known:
-            module, kind = self._modules[site], self.kinds[site]
-            trained = self._trained.get(key)
-            self._known[key] = LayerQuantizer(site, module, kind, setting, self.statistics_of(site), trained)
+            self._known[key] = LayerQuantizer(self.site(site), setting, self._trained.get(key))
         return self._known[key]
 
     def of(self, item: Item) -> dict[str, LayerQuantizer]:
@@ -73,13 +76,6 @@ class Quantizers:
         found = [quantizer.weight_energies(seen) for quantizer in self.of(item).values()]
         signals, lost = zip(*found, strict=True)
         return {"weight_signal": sum(signals), "weight_noise": sum(lost)} if seen else {}
-
-    def statistics_of(self, site: str) -> Callable[[str], Statistics]:
-        """Name of an input of a layer's module → its statistics in the calibration pass.
-
-        Raises ModelError where the input was never seen.
-        """
-        return partial(_statistics, self.calibration, site)
 
 
 def _statistics(calibration: StoredCalibration | None, site: str, name: str) -> Statistics:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from qdash.engine.tape.replay import Tape
+from qdash.engine.tape.tape import Tape
 from qdash.tensors.energy import energy
 from qdash.tensors.trees import first_float
 

@@ -8,7 +8,7 @@ from qdash.methods.base import REGISTRY, Method
 if TYPE_CHECKING:
     from qdash.engine.bench import Bench
     from qdash.engine.item import Item, Measured
-    from qdash.engine.tape.replay import Tape
+    from qdash.engine.tape.tape import Tape
     from qdash.spec import Setting
 
 

@@ -11,7 +11,7 @@ from qdash.engine.item import Item
 from qdash.engine.local_errors import local_sums
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.tape.edges import floating
-from qdash.engine.tape.replay import Slot
+from qdash.engine.tape.tape import Slot
 from qdash.tensors.call import Args, Kwargs
 from qdash.tensors.energy import energy
 from qdash.tensors.sums import Sums

@@ -1,20 +1,19 @@
 """A layer that learns under quantization: latent weights, and scales where asked for, on their way to the grid."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qdash.calibration.ranges import weight_parameters
 from qdash.engine.learning.straight_through import ends, fake_quantize, lsq_gradient_scale, passed_through
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.site import Site
 from qdash.engine.trained import TrainedLayer
 from qdash.instrument.weights import effective_weight, identity, substituted
-from qdash.layers.base import LayerKind
 from qdash.quant.affine import QuantParameters
-from qdash.quant.statistics import Statistics
 from qdash.registry import family
 from qdash.spec import Setting
 
@@ -89,20 +88,18 @@ class TrainableLayer(LayerQuantizer):
 
     def __init__(
         self,
-        name: str,
-        module: nn.Module,
-        kind: LayerKind,
+        site: Site,
         setting: Setting,
-        statistics: Callable[[str], Statistics],
         calibrated: Sequence[str],
         device: torch.device,
         learned_scale: bool = False,
         shared: dict[int, TrainableWeight] | None = None,
     ):
-        super().__init__(name, module, kind, setting, statistics)
+        super().__init__(site, setting)
+        module = self.module
         shared = {} if shared is None else shared
         self.trainable: dict[str, TrainableWeight] = {}
-        for path, axis in kind.weights(module).items():
+        for path, axis in self.kind.weights(module).items():
             weight, key = effective_weight(module, path), identity(module, path)
             if weight.numel():
                 if key not in shared:

@@ -9,63 +9,16 @@ again, as the layer's own successor, or lies in what its parent hands back.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from qdash.engine.tape.recording import CallRecording
+from qdash.engine.tape.tape import Alias, Slot, Tape
 from qdash.errors import ModelError
 from qdash.instrument.calls import Instrument
 from qdash.instrument.random_state import RandomState
-from qdash.tensors.call import Args, Call, Forward, Kwargs
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.trees import cloned, map_tensors, tensors
-
-
-@dataclass
-class Slot:
-    """One call: output as it was on return, the slots it spans, and what it did besides."""
-
-    name: str
-    end: int
-    output: object
-    kept: bool = True  # whether the output is still there to be handed back
-    macs: float = 0.0  # executed within, nested calls included
-    inputs: Call = ((), {})  # as it was given, where it is kept
-    fresh: bool = False  # the output is written to later: hand back copies
-    aliases: list["_Alias | None"] = field(default_factory=list)  # per output tensor, if fresh
-    writes: list[tuple[int, Tensor]] = field(default_factory=list)  # argument tensor → content after the call
-    random_before: RandomState | None = None  # where it keeps its inputs and the model draws numbers
-    random_after: RandomState | None = None  # where the call drew numbers
-
-
-@dataclass(frozen=True)
-class _Alias:
-    """An output tensor that shares the memory of an argument tensor."""
-
-    argument: int
-    same_object: bool
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    offset: int
-
-
-class Tape:
-    """The calls of one recorded forward, in call order, and the model's output."""
-
-    def __init__(self, slots: list[Slot], output: object, macs: float):
-        self.slots, self.output, self.macs = slots, output, macs
-        self.calls: dict[str, list[int]] = {}
-        for position, slot in enumerate(slots):
-            self.calls.setdefault(slot.name, []).append(position)
-
-    def work_from(self, stop: int) -> float:
-        """Multiply-accumulates that a replay up to slot `stop` really executes."""
-        position, skipped = 0, 0.0
-        while position < stop:
-            slot = self.slots[position]
-            handed_back = slot.kept and slot.end <= stop
-            skipped += slot.macs if handed_back else 0.0
-            position = slot.end if handed_back else position + 1
-        return self.macs - skipped
 
 
 class Recorder:
@@ -95,7 +48,7 @@ class Recorder:
         is called before each.
         """
         while True:
-            recording = _Recording(
+            recording = CallRecording(
                 self._layers, self._fresh_slots, self._fresh_inputs, keep_inputs, self.draws, self._executed
             )
             starting()
@@ -136,76 +89,6 @@ class Recorder:
 
     def _executed(self) -> float:
         return self.instrument.executed_macs
-
-
-class _Recording:
-    def __init__(
-        self,
-        layers: frozenset[str] | None,
-        fresh_slots: frozenset[int],
-        fresh_inputs: frozenset[int],
-        keep_inputs: frozenset[str],
-        draws: bool,
-        executed: Callable[[], float],
-    ):
-        self.slots: list[Slot] = []
-        self._layers, self._last_layer = layers, -1  # the slot of the last call of one
-        self._fresh_slots, self._fresh_inputs = fresh_slots, fresh_inputs
-        self._keep_inputs, self._draws, self._executed = keep_inputs, draws, executed
-        self._output_versions: list[list[int]] = []
-        self._input_versions: dict[int, list[int]] = {}
-
-    def __call__(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
-        position = len(self.slots)
-        slot = Slot(name, 0, None)
-        self.slots.append(slot)
-        self._output_versions.append([])
-        if self._is_layer(name):
-            self._last_layer = position
-        given = list(tensors([args, kwargs]))
-        versions = [t._version for t in given]
-        state = RandomState.now() if self._draws else None
-        if name in self._keep_inputs:
-            slot.inputs, slot.random_before = (args, kwargs), state
-            self._input_versions[position] = versions
-            if position in self._fresh_inputs:
-                slot.inputs = cloned((args, kwargs))
-                self._input_versions[position] = [t._version for t in tensors(list(slot.inputs))]
-        executed = self._executed()
-        output = forward(*args, **kwargs)
-        slot.end, slot.macs = len(self.slots), self._executed() - executed
-        slot.writes = [(i, t.clone()) for i, t in enumerate(given) if t._version != versions[i]]
-        if state is not None and not state.same(after := RandomState.now()):
-            slot.random_after = after
-        self._drop_within(position)
-        self._keep(slot, position, output, given)
-        return output
-
-    def _is_layer(self, name: str) -> bool:
-        return self._layers is None or name in self._layers
-
-    def _drop_within(self, parent: int) -> None:
-        """Lets go of the parent's calls that ended after the last layer in it began, except layers."""
-        position = parent + 1
-        while position < len(self.slots):
-            slot = self.slots[position]
-            if slot.kept and slot.end > self._last_layer and not self._is_layer(slot.name):
-                slot.output, slot.kept, slot.writes, slot.aliases = None, False, [], []
-                self._output_versions[position] = []
-            position = slot.end
-
-    def _keep(self, slot: Slot, position: int, output: object, given: list[Tensor]) -> None:
-        slot.output, slot.fresh = output, position in self._fresh_slots
-        if slot.fresh:
-            slot.aliases = [_alias(t, given) for t in tensors(output)]
-            slot.output = map_tensors(Tensor.clone, output)
-        self._output_versions[position] = [t._version for t in tensors(slot.output)]
-
-    def changed(self) -> tuple[frozenset[int], frozenset[int]]:
-        """Positions of slots whose kept outputs, and whose kept inputs, were written to after their moment."""
-        outputs = (p for p, s in enumerate(self.slots) if _versions(s.output) != self._output_versions[p])
-        inputs = (p for p, v in self._input_versions.items() if _versions(list(self.slots[p].inputs)) != v)
-        return frozenset(outputs), frozenset(inputs)
 
 
 class _Replaying:
@@ -250,19 +133,7 @@ class _Replaying:
                 )
 
 
-def _versions(tree: object) -> list[int]:
-    return [t._version for t in tensors(tree)]
-
-
-def _alias(output: Tensor, given: list[Tensor]) -> _Alias | None:
-    for index, tensor in enumerate(given):
-        if output is tensor or output.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr() != 0:
-            layout = tuple(output.shape), output.stride(), int(output.storage_offset())
-            return _Alias(index, output is tensor, *layout)
-    return None
-
-
-def _fresh(recorded: Tensor, alias: _Alias | None, given: list[Tensor]) -> Tensor:
+def _fresh(recorded: Tensor, alias: Alias | None, given: list[Tensor]) -> Tensor:
     if alias is None:
         return recorded.clone()
     argument = given[alias.argument]

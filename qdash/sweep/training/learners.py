@@ -70,11 +70,8 @@ def trainable(bench: Bench, layers: Sequence[str], setting: Setting, options: Qa
     for site in (site for layer in layers for site in bench.sites(layer)):
         inputs = bench.quantizers.calibration.layers[site].inputs
         found[site] = TrainableLayer(
-            site,
-            bench.instrument.modules[site],
-            bench.kinds[site],
+            bench.quantizers.site(site),
             setting,
-            bench.quantizers.statistics_of(site),
             [name for name, summary in inputs.items() if len(summary.batch_minimum)],
             bench.reference.device,
             options.learned_scale,

@@ -85,5 +85,4 @@ class QatWork(BatchedWork[str]):
         return bench.first_called(layer for layer in bench.layers if layer not in self._keep)
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
-        module, kind = bench.instrument.modules[name], bench.kinds[name]
-        return LayerQuantizer(name, module, kind, self.spec.setting, bench.quantizers.statistics_of(name), trained)
+        return LayerQuantizer(bench.quantizers.site(name), self.spec.setting, trained)
