@@ -102,7 +102,7 @@ class Bench:
         return self.fp32.output
 
     def differentiable_output(self) -> Tensor:
-        """The model's output of the recorded forward, with its graph."""
+        """The model's output of the recorded forward, with its graph; shaped like `reference`."""
         return self.reader.read(self.tape.output, detach=False)
 
     def sites(self, layer: str) -> tuple[str, ...]:
@@ -121,7 +121,11 @@ class Bench:
     def replay(
         self, overrides: Mapping[str, Override], start: str, tape: Tape | None = None, detach: bool = True
     ) -> Tensor:
-        """The model's output with overrides from layer `start` on; what came before is replayed."""
+        """The model's output with overrides from layer `start` on; what came before is replayed.
+
+        Shaped like `reference`. tape: another than that of FP32. Raises ModelError where the model doesn't repeat its
+        calls.
+        """
         tape = tape or self.tape
         first = min((slots[0] for s in self.sites(start) if (slots := tape.calls.get(s))), default=len(tape.slots))
         with self.instrument.overriding(overrides):
@@ -129,12 +133,12 @@ class Bench:
         return self.reader.read(output, detach)
 
     def run(self, overrides: Mapping[str, Override]) -> Tensor:
-        """The model's output with overrides, from the start."""
+        """The model's output with overrides, from the start; shaped like `reference`."""
         with self.instrument.overriding(overrides):
             return self.reader.read(self.recorder.run(self.batch.args, self.batch.kwargs))
 
     def compared(self, output: Tensor) -> dict[str, Tensor]:
-        """Comparison of a model output with FP32: name → (samples,) float64."""
+        """Comparison of a model output, shaped like `reference`, with FP32: name → (samples,) float64."""
         return self.reader.compare(output, self.reference, self.batch.target)
 
     def check_replay(self, item: Item, replayed: Tensor) -> None:

@@ -25,7 +25,8 @@ from qdash.tensors.samples import Batch
 from qdash.tensors.trees import tensors
 
 Counting = Callable[[torch.device], BinCounts]
-Places = Callable[[int, int, int, torch.device], Tensor]  # values, how many of them, number of the batch, device
+# Of so many values, how many, number of the batch, device: where to look, (how many,) int64.
+Places = Callable[[int, int, int, torch.device], Tensor]
 VALUES_PER_BATCH = 1 << 15
 
 
@@ -42,7 +43,7 @@ class TensorObserver:
         self._fraction: float | None = None
 
     def update(self, x: Tensor) -> None:
-        """Adds one batch."""
+        """Adds one batch: a tensor of any shape and floating dtype."""
         if x.numel() == 0:
             return
         x = x.detach().float()

@@ -49,7 +49,8 @@ class LocalErrors:
     ) -> object:
         """Runs the layer quantized, and once more with weights only and inputs only where both apply.
 
-        `expected`, `signal`: the FP32 output of this call and its energy. Returns the quantized output.
+        `expected`, `signal`: the FP32 output of this call, of any shape, and its energy, a float64 scalar. Returns the
+        quantized output.
         """
         changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
         with quantizer.quantized_weights():
@@ -107,7 +108,7 @@ def measured_with_local_errors(
 
 
 def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
-    """From the layer's kept FP32 inputs; its forward is run, not the model's."""
+    """From the layer's kept FP32 inputs; its forward is run, not the model's. Name of `_SUMS` → float64 scalar."""
     local, state = LocalErrors(bench.reference.device), RandomState.now() if bench.recorder.draws else None
     for site, quantizer in bench.quantizers.of(item).items():
         forward = bench.instrument.forward_of(site)
@@ -122,7 +123,10 @@ def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
 
 
 def before_training(bench: Bench, item: Item) -> dict[str, Tensor]:
-    """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` per sample without that; else nothing."""
+    """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` without that; else nothing.
+
+    (samples,) float64 each.
+    """
     if not is_trained(item.setting):
         return {}
     untrained = bench.quantizers.only(Item(item.layer, item.setting.untrained))
@@ -143,7 +147,7 @@ def local_work(bench: Bench, layer: str) -> float:
 
 
 def output_tensor(output: object) -> Tensor:
-    """The floating tensor that a layer returned."""
+    """The first floating tensor that a layer returned, of any shape."""
     found = first_float(output)
     assert found is not None, "a quantizable layer returns a floating tensor"
     return found

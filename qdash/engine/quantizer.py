@@ -78,7 +78,7 @@ class LayerQuantizer:
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """Path of a weight → fake-quantized weight, fine-tuned where the layer was trained."""
+        """Path of a weight → fake-quantized weight, of its shape and dtype; fine-tuned where the layer was trained."""
         if self._trained is not None:
             return {path: self._like_original(path, weight) for path, weight in self._trained.weights.items()}
         axes = self.kind.weights(self.module)

@@ -71,7 +71,7 @@ class Quantizers:
         self._trained, self._known = trained, {}
 
     def weight_sums(self, item: Item) -> dict[str, Tensor]:
-        """`weight_signal`, `weight_noise`: the same in every batch; a shared weight counts once."""
+        """`weight_signal`, `weight_noise`, float64 scalars: the same in every batch; a shared weight counts once."""
         seen: set[int] = set()
         found = [quantizer.weight_energies(seen) for quantizer in self.of(item).values()]
         signals, lost = zip(*found, strict=True)

@@ -21,7 +21,7 @@ class Reference:
         self._energies: dict[str, Tensor] = {}
 
     def outputs(self, site: str) -> list[Tensor]:
-        """Of a layer's module, one per call."""
+        """Of a layer's module, one per call, of any shape."""
         if site not in self._outputs:
             found = [first_float(self._tape.slots[slot].output) for slot in self._tape.calls.get(site, ())]
             self._outputs[site] = [output for output in found if output is not None]

@@ -60,11 +60,16 @@ class ScaledFormat(Format):
     def live_parameters(
         self, low: "Tensor", high: "Tensor", scheme: str, power_of_two: bool = False
     ) -> "tuple[Tensor, Tensor]":
-        """The same as `parameters` for torch tensors on their device (dynamic mode: ranges come with every input)."""
+        """The same as `parameters` for torch tensors on their device (dynamic mode: ranges come with every input).
+
+        `low`, `high`: of one shape, which scale (float32) and zero point (int32) have too.
+        """
 
     @abstractmethod
     def fake_quantize(self, x: Array, scale: Array, zero_point: Array, scheme: str) -> Array:
-        """Round `x` to the grid and back: NumPy arrays or torch tensors, `scale` and `zero_point` broadcastable to it.
+        """Round `x`, of any shape and floating dtype, to the grid and back; `scale` and `zero_point` broadcast to it.
+
+        NumPy arrays or torch tensors; keeps shape, dtype and memory format.
 
         `scheme` as given to `parameters`: a symmetric grid is narrower than the affine one with zero point 0.
         """

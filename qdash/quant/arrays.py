@@ -48,7 +48,7 @@ class Namespace(Protocol[Array]):
 
 
 def namespace(x: Array) -> Namespace[Array]:
-    """`numpy` or `torch`, whichever `x` belongs to."""
+    """`numpy` or `torch`, whichever `x`, of any shape, belongs to."""
     found: Any = np
     if not isinstance(x, np.ndarray | np.generic):
         import torch

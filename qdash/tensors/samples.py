@@ -48,12 +48,15 @@ class Samples(ABC):
         """(input tree, labels or None), stacked along axis 0."""
 
     def groups(self, indices: np.ndarray, size: int) -> list[np.ndarray]:
-        """The samples of each batch of one pass: at most `size` that can be fetched together."""
+        """The samples of each batch of one pass: at most `size` that can be fetched together.
+
+        indices: (samples,) int64, as are those of each group, in their order.
+        """
         return [indices[start : start + size] for start in range(0, len(indices), size)]
 
     @abstractmethod
     def labels(self) -> np.ndarray | None:
-        """All labels where they are one integer a sample, for stratified splits; None otherwise."""
+        """All labels, (samples,), where they are one integer a sample, for stratified splits; None otherwise."""
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Raises DataError where a sample holds NaN or Inf."""

@@ -11,7 +11,7 @@ Tree = TypeVar("Tree")
 
 
 def tensors(tree: object) -> Iterator[Tensor]:
-    """All tensors, in a fixed order."""
+    """All tensors, of any shape and dtype, in a fixed order."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, Mapping):

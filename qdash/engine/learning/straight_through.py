@@ -28,7 +28,10 @@ def fake_quantize(
 
 
 def passed_through(x: Tensor, quantized: Tensor) -> Tensor:
-    """`quantized`, whose gradient goes to x as it is: for formats that take their scales from the values themselves."""
+    """`quantized`, whose gradient goes to x, of the same shape, as it is.
+
+    For formats that take their scales from the values themselves.
+    """
     return _PassedThrough.apply(x, quantized)  # type: ignore[no-any-return, no-untyped-call]
 
 

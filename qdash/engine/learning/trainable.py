@@ -28,7 +28,7 @@ class LearnedScale:
         self.growth = torch.zeros_like(scale, requires_grad=True) if learned else None
 
     def scale(self) -> Tensor:
-        """With the graph back to the growth where it is learned."""
+        """Of the shape it started with; with the graph back to the growth where it is learned."""
         if self.growth is None:
             return self.start
         return self.start * torch.exp(self.growth * self.start / self.largest)
@@ -67,7 +67,7 @@ class TrainableWeight:
         return not bool(self._step.any())
 
     def quantized(self) -> Tensor:
-        """Like the weight, with the graph back to what is trained."""
+        """Of shape, dtype and layout of the weight, with the graph back to what is trained."""
         rows = self._on_grid(self._rows + self.displacement * self._step)
         restored = self._granularity.restore(rows, tuple(self._weight.shape), self._axis)
         return torch.empty_like(self._weight).copy_(restored)

@@ -120,7 +120,7 @@ def products(
 
 
 def floating(tree: object) -> list[Tensor]:
-    """The tensors whose edges were remembered, in the same order."""
+    """The tensors whose edges were remembered, of any shape, in the same order."""
     return [t for t in tensors(tree) if t.is_floating_point()]
 
 
