@@ -12,6 +12,7 @@ from qdash.engine.learning.straight_through import ends, fake_quantize, lsq_grad
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.site import Site
 from qdash.engine.trained import TrainedLayer
+from qdash.formats.base import ScaledFormat
 from qdash.instrument.weights import effective_weight, identity, substituted
 from qdash.quant.affine import QuantParameters
 from qdash.registry import family
@@ -21,9 +22,9 @@ from qdash.spec import Setting
 class LearnedScale:
     """S = S₀·exp(g/Q) with Q the highest level: positive, and a step of g moves the ends by one step of the grid."""
 
-    def __init__(self, scale: Tensor, zero_point: Tensor, format: object, scheme: str, learned: bool):
+    def __init__(self, scale: Tensor, zero_point: Tensor, format: ScaledFormat, scheme: str, learned: bool):
         self.start, self.zero_point = scale, zero_point
-        low, high = ends(scale, zero_point, format, scheme)  # type: ignore[arg-type]
+        low, high = ends(scale, zero_point, format, scheme)
         self.largest = torch.maximum(-low, high)
         self.growth = torch.zeros_like(scale, requires_grad=True) if learned else None
 
