@@ -28,13 +28,16 @@ from benchmarks import materials
 from benchmarks.models import NETWORKS, BasicBlock
 from qdash.engine.bench import Bench
 from qdash.engine.calibrate import calibrate
+from qdash.engine.item import Item
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.site import Site
 from qdash.instrument.folding import folded
 from qdash.instrument.memory_format import channels_last
 from qdash.layers.base import LayerKind
 from qdash.spec import SweepSpec, checked
-from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
+from qdash.sweep.prepare.prepare import Prepared, ensure_calibrated, prepare
 from qdash.tensors.heap import reused
+from qdash.tensors.samples import Batch
 
 WAYS = ("pure", "qdash", "naive")
 
@@ -82,38 +85,49 @@ def _spent(folder: str) -> dict[str, float]:
         first = (prepared.first.args, prepared.first.kwargs)
         folding = stack.enter_context(folded(plain.eval(), *first))
         stack.enter_context(channels_last(plain, *first, folding.reference))
-        spent, bench = dict.fromkeys(WAYS, 0.0), prepared.bench
-        by_hand = {name: _quantizer(bench, name, plain, kind) for name, kind in bench.layers.items()}
-        replayed = whole = 0.0
-        order = prepared.workload.evaluation_indices
-        for indices in prepared.workload.evaluation.groups(order, size):
-            bench.load(prepared.workload.evaluation.batch(indices.tolist()))
-            (x,) = bench.batch.args
-            case = Case(bench, plain, by_hand, x, _activations(plain, x))
-            outputs: list[dict[str, Tensor]] = [{}, {}, {}]
-            for way, run, found in zip(WAYS, (_pure, _replayed, _naive), outputs, strict=True):
-                with _clock(spent, way):
-                    for name, output in run(case):
-                        found[name] = output
-                        if way != "pure":
-                            bench.compared(output)
-            for name in bench.layers:
-                assert torch.equal(outputs[0][name], outputs[1][name]), name
-                assert torch.equal(outputs[0][name], outputs[2][name]), name
-            replayed += sum(bench.work_from(name) for name in bench.layers)
-            whole += bench.tape.macs * len(bench.layers)
-        passes = dict.fromkeys(("plain", "calibration"), 0.0)
-        batches = [
-            prepared.workload.evaluation.batch(g.tolist()) for g in prepared.workload.evaluation.groups(order, 32)
-        ]
-        for way in ("plain", "calibration"):
-            with _clock(passes, way):
-                if way == "plain":
-                    for batch in batches:
-                        plain(*batch.args)
-                else:
-                    calibrate(prepared.instrument, bench.kinds, batches, 0)
-    return spent | {"work": replayed / whole, "calibration": passes["calibration"] / passes["plain"]}
+        return _layer_by_layer(prepared, plain, size) | {"calibration": _calibration(prepared, plain)}
+
+
+def _layer_by_layer(prepared: Prepared, plain: nn.Module, size: int) -> dict[str, float]:
+    """CPU seconds of each way, and `work`: what the replays execute over what the naive loop does."""
+    spent, bench = dict.fromkeys(WAYS, 0.0), prepared.bench
+    by_hand = {name: _quantizer(bench, name, plain, kind) for name, kind in bench.layers.items()}
+    replayed = whole = 0.0
+    for batch in _batches(prepared, size):
+        bench.load(batch)
+        (x,) = batch.args
+        case = Case(bench, plain, by_hand, x, _activations(plain, x))
+        outputs: list[dict[str, Tensor]] = [{}, {}, {}]
+        for way, run, found in zip(WAYS, (_pure, _replayed, _naive), outputs, strict=True):
+            with _clock(spent, way):
+                for name, output in run(case):
+                    found[name] = output
+                    if way != "pure":
+                        bench.compared(output)
+        for name in bench.layers:
+            assert torch.equal(outputs[0][name], outputs[1][name]), name
+            assert torch.equal(outputs[0][name], outputs[2][name]), name
+        replayed += sum(bench.work_from(name) for name in bench.layers)
+        whole += bench.tape.macs * len(bench.layers)
+    return spent | {"work": replayed / whole}
+
+
+def _calibration(prepared: Prepared, plain: nn.Module) -> float:
+    """CPU seconds of the calibration pass over those of a plain forward."""
+    passes, batches = dict.fromkeys(("plain", "calibration"), 0.0), _batches(prepared, 32)
+    with _clock(passes, "plain"):
+        for batch in batches:
+            plain(*batch.args)
+    with _clock(passes, "calibration"):
+        calibrate(prepared.instrument, prepared.bench.kinds, batches, 0)
+    return passes["calibration"] / passes["plain"]
+
+
+def _batches(prepared: Prepared, size: int) -> list[Batch]:
+    workload = prepared.workload
+    return [
+        workload.evaluation.batch(g.tolist()) for g in workload.evaluation.groups(workload.evaluation_indices, size)
+    ]
 
 
 @dataclass(frozen=True)
@@ -132,16 +146,15 @@ Outputs = Iterator[tuple[str, Tensor]]
 
 def _quantizer(bench: Bench, name: str, plain: nn.Module, kind: LayerKind) -> LayerQuantizer:
     """The sweep's scales for a layer of the plain model; its weights are quantized before the clock starts."""
-    known = bench.quantizer(name, bench.settings[0])
-    mine = LayerQuantizer(name, plain.get_submodule(name), kind, bench.settings[0], known._statistics)
+    known = bench.quantizers.at(name, bench.settings[0])
+    mine = LayerQuantizer(Site(plain.get_submodule(name), kind, known._statistics), bench.settings[0])
     assert mine.weights.keys() == known.weights.keys()
     return mine
 
 
 def _replayed(case: Case) -> Outputs:
     for name in case.quantizers:
-        quantizers = case.bench.quantizers(name, case.bench.settings[0])
-        yield name, case.bench.replay({site: q.run for site, q in quantizers.items()}, name)
+        yield name, case.bench.replay(case.bench.quantizers.only(Item(name, case.bench.settings[0])), name)
 
 
 def _naive(case: Case) -> Outputs:

@@ -9,7 +9,7 @@ from qdash.errors import UnknownNameError
 
 
 @REGISTRY.register("demo")
-class Demo(DatasetSource):
+class DemoDigits(DatasetSource):
     """Real handwritten digits, 8×8 pixels: 200 calibration and 597 evaluation samples that no demo model has seen, and
     the 1,000 that they were trained on, for fine-tuning."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @REGISTRY.register("python")
-class Python(DatasetSource):
+class PythonSamples(DatasetSource):
     """A callable that returns `(x, y)` arrays or tensors, a torch `Dataset`, or an iterable of batches."""
 
     prefix: ClassVar[str] = "python"

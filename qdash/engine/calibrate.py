@@ -6,7 +6,6 @@ bins from a seeded subsample. Memory doesn't grow with the number of samples.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +14,19 @@ from torch import Tensor, nn
 from qdash.calibration.summaries import Calibration, LayerSummary, TensorSummary
 from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of
-from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.calls import Instrument
 from qdash.instrument.weights import effective_weight
 from qdash.layers.base import LayerKind
 from qdash.tensors.bin_counts import BinCounts, counting
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.channel_range import channel_range
 from qdash.tensors.layout import in_memory_order
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import tensors
 
 Counting = Callable[[torch.device], BinCounts]
-Places = Callable[[int, int, int, torch.device], Tensor]  # values, how many of them, number of the batch, device
+# Of so many values, how many, number of the batch, device: where to look, (how many,) int64.
+Places = Callable[[int, int, int, torch.device], Tensor]
 VALUES_PER_BATCH = 1 << 15
 
 
@@ -42,7 +43,7 @@ class TensorObserver:
         self._fraction: float | None = None
 
     def update(self, x: Tensor) -> None:
-        """Adds one batch."""
+        """Adds one batch: a tensor of any shape and floating dtype."""
         if x.numel() == 0:
             return
         x = x.detach().float()
@@ -146,8 +147,8 @@ def _input_observers(kind: LayerKind, module: nn.Module, places: Places, counts:
 
 def _watching(
     names: Sequence[str], observers: Mapping[str, TensorObserver]
-) -> Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]:
-    def run(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+) -> Callable[[Forward, Args, Kwargs], object]:
+    def run(forward: Forward, args: Args, kwargs: Kwargs) -> object:
         given = inputs_of(names, args, kwargs)
         for name, observer in observers.items():
             tensor = next((t for t in tensors(given.get(name)) if t.is_floating_point()), None)

@@ -1,16 +1,17 @@
 """A layer's local errors, taken on the way where the layer runs anyway."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdash.engine.bench import Bench, Item, Measured, Stopwatch
+from qdash.engine.bench import Bench
+from qdash.engine.item import Item, Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
-from qdash.instrument.calls import Forward, Override
+from qdash.instrument.calls import Override
 from qdash.instrument.random_state import RandomState
 from qdash.spec import Setting
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.energy import energy, noise
 from qdash.tensors.sums import Sums
 from qdash.tensors.trees import first_float
@@ -41,14 +42,15 @@ class LocalErrors:
         self,
         quantizer: LayerQuantizer,
         forward: Forward,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        args: Args,
+        kwargs: Kwargs,
         expected: Tensor,
         signal: Tensor,
-    ) -> Any:
+    ) -> object:
         """Runs the layer quantized, and once more with weights only and inputs only where both apply.
 
-        `expected`, `signal`: the FP32 output of this call and its energy. Returns the quantized output.
+        `expected`, `signal`: the FP32 output of this call, of any shape, and its energy, a float64 scalar. Returns the
+        quantized output.
         """
         changed_args, changed_kwargs = quantizer.quantized_arguments(args, kwargs)
         with quantizer.quantized_weights():
@@ -69,7 +71,7 @@ class LocalErrors:
         self.sums.add("inputs_only_noise", noise(expected, output_tensor(forward(*changed_args, **changed_kwargs))))
         return output
 
-    def _add_inputs(self, given: dict[str, Any], changed: dict[str, Any]) -> None:
+    def _add_inputs(self, given: dict[str, object], changed: dict[str, object]) -> None:
         for name, value in given.items():
             before, after = first_float(value), first_float(changed[name])
             if before is not None and after is not None:
@@ -86,14 +88,14 @@ def measured_with_local_errors(
     that pass; one that is called several times is measured on its kept FP32 inputs.
     """
     with Stopwatch() as watch:
-        quantizers, draws = bench.quantizers(item.layer, item.setting), bench.recorder.draws
-        overrides = {site: quantizer.run for site, quantizer in quantizers.items()}
+        quantizers, draws = bench.quantizers.of(item), bench.recorder.draws
+        overrides = bench.quantizers.only(item)
         calls = bench.calls(item.layer)
         if len(calls) == 1:
             local, site = LocalErrors(bench.reference.device), bench.tape.slots[calls[0]].name
-            (expected,), (signal,) = bench.references(site), bench.reference_energies(site)
+            (expected,), (signal,) = bench.fp32.outputs(site), bench.fp32.energies(site)
 
-            def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
                 forward = _repeatable(forward, RandomState.now() if draws else None)
                 return local.add(quantizers[site], forward, args, kwargs, expected, signal)
 
@@ -102,16 +104,16 @@ def measured_with_local_errors(
             sums, reached = local_errors(bench, item), output(bench, item, overrides)
         bench.check_replay(item, reached)
         found = bench.compared(reached)
-    return Measured(sums | bench.weight_sums(item), found, watch.seconds)
+    return Measured(sums | bench.quantizers.weight_sums(item), found, watch.seconds)
 
 
 def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
-    """From the layer's kept FP32 inputs; its forward is run, not the model's."""
+    """From the layer's kept FP32 inputs; its forward is run, not the model's. Name of `_SUMS` → float64 scalar."""
     local, state = LocalErrors(bench.reference.device), RandomState.now() if bench.recorder.draws else None
-    for site, quantizer in bench.quantizers(item.layer, item.setting).items():
+    for site, quantizer in bench.quantizers.of(item).items():
         forward = bench.instrument.forward_of(site)
-        calls, expected = bench.tape.calls.get(site, ()), bench.references(site)
-        for position, output, signal in zip(calls, expected, bench.reference_energies(site), strict=True):
+        calls, expected = bench.tape.calls.get(site, ()), bench.fp32.outputs(site)
+        for position, output, signal in zip(calls, expected, bench.fp32.energies(site), strict=True):
             slot = bench.tape.slots[position]
             args, kwargs = slot.inputs
             local.add(quantizer, _repeatable(forward, slot.random_before), args, kwargs, output, signal)
@@ -121,12 +123,14 @@ def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
 
 
 def before_training(bench: Bench, item: Item) -> dict[str, Tensor]:
-    """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` per sample without that; else nothing."""
+    """Of a layer that was fine-tuned: `ptq_noise`, `ptq_kl`, `ptq_outcome` without that; else nothing.
+
+    (samples,) float64 each.
+    """
     if not is_trained(item.setting):
         return {}
-    quantizers = bench.quantizers(item.layer, item.setting.untrained)
-    overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
-    found = bench.compared(bench.replay(overrides, item.layer))
+    untrained = bench.quantizers.only(Item(item.layer, item.setting.untrained))
+    found = bench.compared(bench.replay(untrained, item.layer))
     return {f"ptq_{name}": found[name] for name in ("noise", "kl", "outcome") if name in found}
 
 
@@ -137,13 +141,13 @@ def is_trained(setting: Setting) -> bool:
 
 def local_work(bench: Bench, layer: str) -> float:
     """Multiply-accumulates of the attribution: weights only and inputs only, where both apply."""
-    quantizer = bench.quantizer(layer, bench.settings[0])
+    quantizer = bench.quantizers.at(layer, bench.settings[0])
     both = quantizer.quantizes_input and quantizer.kind.weights(quantizer.module)
     return 2 * bench.work_inside(layer) if both else 0.0
 
 
-def output_tensor(output: Any) -> Tensor:
-    """The floating tensor that a layer returned."""
+def output_tensor(output: object) -> Tensor:
+    """The first floating tensor that a layer returned, of any shape."""
     found = first_float(output)
     assert found is not None, "a quantizable layer returns a floating tensor"
     return found
@@ -154,7 +158,7 @@ def _repeatable(forward: Forward, state: RandomState | None) -> Forward:
     if state is None:
         return forward
 
-    def repeated(*args: Any, **kwargs: Any) -> Any:
+    def repeated(*args: object, **kwargs: object) -> object:
         state.restore()
         return forward(*args, **kwargs)
 

@@ -1,14 +1,15 @@
 """Counts multiply-accumulates: by formula for the layer kinds, by torch's own for everything else."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.calls import Instrument
 from qdash.layers.base import LayerKind
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import cloned, tensors
 
@@ -23,7 +24,7 @@ class MacCounter:
     def __init__(self, instrument: Instrument, layers: Mapping[str, LayerKind], other_per_sample: Mapping[str, float]):
         self._instrument, self._layers, self._other = instrument, layers, other_per_sample
 
-    def __call__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> float:
+    def __call__(self, name: str, args: Args, kwargs: Kwargs, output: object) -> float:
         kind = self._layers.get(name)
         if kind is not None:
             # Inside a layer, operations that are seen count for themselves.
@@ -48,7 +49,7 @@ def other_work(
     inside: list[float] = [0.0]  # per open call: what its nested calls did
     with _Flops() as counter:
 
-        def watch(name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def watch(name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
             before = counter.total
             inside.append(0.0)
             output = forward(*args, **kwargs)
@@ -80,7 +81,9 @@ class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         return False  # else torch loads the compiler to keep it away from here
 
-    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, operation: OpOverload, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
         kwargs = kwargs or {}
         formula = flop_registry.get(operation._overloadpacket)
         if formula is None and operation is not torch.ops.prim.device.default:

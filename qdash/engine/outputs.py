@@ -1,7 +1,6 @@
 """The model's output against FP32: energies, KL, outcomes and flips per sample."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ class OutputReader:
     metric: Metric
     class_axis: int | None
 
-    def read(self, output: Any, detach: bool = True) -> Tensor:
+    def read(self, output: object, detach: bool = True) -> Tensor:
         """(samples, classes, …) where there are classes, else the output as it is."""
         tensor = first_float(output)
         if tensor is None:
@@ -31,12 +30,12 @@ class OutputReader:
         return tensor if self.class_axis in (None, 1) else tensor.movedim(self.class_axis or 1, 1)
 
     def baseline(self, reference: Tensor, target: Tensor | None) -> dict[str, Tensor]:
-        """Per sample, float64: `signal` = Σ r², `outcome` of the metric."""
+        """(samples,) float64: `signal` = Σ r², `outcome` of the metric. reference: as `read` gave it."""
         outcome = self.metric.outcomes(reference, reference, target)
         return {"signal": rows_energy(reference), "outcome": outcome.double()}
 
     def compare(self, output: Tensor, reference: Tensor, target: Tensor | None) -> dict[str, Tensor]:
-        """Per sample, float64: `noise` = Σ (r − r̃)², `energy` = Σ r̃², `dot` = Σ r·r̃, `outcome`; and with classes
+        """(samples,) float64: `noise` = Σ (r − r̃)², `energy` = Σ r̃², `dot` = Σ r·r̃, `outcome`; and with classes
         `kl` = KL(FP32 ‖ quantized) in nats, `flipped` = share of changed predictions."""
         found = {
             "noise": rows_noise(reference, output),
@@ -52,14 +51,17 @@ class OutputReader:
 
 
 def divergence(reference: Tensor, output: Tensor) -> Tensor:
-    """KL(softmax(reference) ‖ softmax(output)) in nats over axis 1, float64, mean over a sample's positions."""
+    """KL(softmax(reference) ‖ softmax(output)) in nats over axis 1, mean over a sample's positions.
+
+    reference, output: (samples, classes, …); the result: (samples,) float64.
+    """
     expected = torch.log_softmax(reference.double(), 1)
     got = torch.log_softmax(output.double(), 1)
     positions = (expected.exp() * (expected - got)).sum(1)
     return positions if positions.dim() == 1 else positions.flatten(1).mean(1)
 
 
-def reader_for(metric: Metric, output: Any, target: Tensor | None, samples: int) -> OutputReader:
+def reader_for(metric: Metric, output: object, target: Tensor | None, samples: int) -> OutputReader:
     """Checks that the metric can be computed from this output and these labels, and finds the class axis.
 
     Raises DataError with expected and got.

@@ -1,44 +1,34 @@
 """One layer under one setting: its quantized weights and how its input is quantized on the way in."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qdash.calibration.ranges import input_parameters, weight_parameters
+from qdash.engine.site import Site
 from qdash.engine.trained import TrainedLayer
 from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of, with_inputs
-from qdash.instrument.calls import Forward
 from qdash.instrument.weights import effective_weight, exchanged, identity
-from qdash.layers.base import LayerKind
-from qdash.quant.statistics import Statistics
 from qdash.registry import family
 from qdash.spec import Setting
+from qdash.tensors.call import Args, Call, Forward, Kwargs
 from qdash.tensors.trees import map_tensors
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _BLOCKS = "per_channel"  # how weights are laid out for formats with blocks of their own: along the inputs of a channel
 
 
 class LayerQuantizer:
     """Runs a layer's forward with quantized weights, quantized inputs, or both. Touches the layer only meanwhile."""
 
-    def __init__(
-        self,
-        name: str,
-        module: nn.Module,
-        kind: LayerKind,
-        setting: Setting,
-        statistics: Callable[[str], Statistics],
-        trained: TrainedLayer | None = None,
-    ):
-        self.name, self.module, self.kind, self.setting = name, module, kind, setting
-        self._statistics, self._trained = statistics, trained
+    def __init__(self, site: Site, setting: Setting, trained: TrainedLayer | None = None):
+        module, kind = site.module, site.kind
+        self.module, self.kind, self.setting = module, kind, setting
+        self._statistics, self._trained = site.statistics, trained
         self._mode = family("modes").create(setting.mode)
         self._format = family("formats").create(setting.activation_format)
         self._granularity = family("granularities").create(setting.activation_granularity or kind.dynamic_granularity)
@@ -47,7 +37,7 @@ class LayerQuantizer:
         self._fixed_ranges: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
         self._constants: dict[int, tuple[Tensor, Tensor]] = {}  # holding a weight keeps its id its own
 
-    def run(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         """The override that quantizes weights and input."""
         args, kwargs = self.quantized_arguments(args, kwargs)
         with self.quantized_weights():
@@ -59,12 +49,12 @@ class LayerQuantizer:
         with exchanged(self.module, self.weights):
             yield
 
-    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def inputs(self, args: Args, kwargs: Kwargs) -> dict[str, object]:
         """Name → argument, of the arguments that are quantized as activations."""
         found = inputs_of(self._inputs, args, kwargs)
         return {name: value for name, value in found.items() if name not in self._weight_inputs}
 
-    def quantized_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    def quantized_arguments(self, args: Args, kwargs: Kwargs) -> Call:
         """The arguments with the layer's inputs quantized; integer tensors are left.
 
         An argument that is passed as several inputs stays one object, which attention layers look at.
@@ -88,7 +78,7 @@ class LayerQuantizer:
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """Path of a weight → fake-quantized weight, fine-tuned where the layer was trained."""
+        """Path of a weight → fake-quantized weight, of its shape and dtype; fine-tuned where the layer was trained."""
         if self._trained is not None:
             return {path: self._like_original(path, weight) for path, weight in self._trained.weights.items()}
         axes = self.kind.weights(self.module)
@@ -104,7 +94,7 @@ class LayerQuantizer:
         return hasher.hexdigest()
 
     @cached_property
-    def input_identity(self) -> tuple[Any, ...]:
+    def input_identity(self) -> tuple[object, ...]:
         """Equal for two quantizers of one module only if they do the same to every input of it."""
         setting = self.setting
         if not self.quantizes_input:
@@ -165,8 +155,8 @@ class LayerQuantizer:
             quantized = format.fake_quantize_blocks(rows)
         return found.copy_(granularity.restore(quantized, tuple(weight.shape), axis))
 
-    def _quantized(self, tree: Any, name: str) -> Any:
-        if name in self._weight_inputs:
+    def _quantized(self, tree: object, name: str) -> object:
+        if name in self._weight_inputs and isinstance(tree, Tensor):
             return self._quantized_constant(tree, self._weight_inputs[name])
         return map_tensors(lambda x: self._quantize_input(x, name) if x.is_floating_point() else x, tree)
 
@@ -183,13 +173,14 @@ class LayerQuantizer:
             return x
         if not self._format.needs_range:
             axis = self.kind.channel_axis(self.module) if x.dim() > 1 else -1
-            return self._format.fake_quantize_blocks(x, axis, samples=True)  # type: ignore[no-any-return]
+            in_blocks: Tensor = self._format.fake_quantize_blocks(x, axis, samples=True)
+            return in_blocks
         if self._mode.live_ranges:
             scale, zero_point = self._live(x)
         else:
             scale, zero_point = self._fixed(name, x.device)
-        quantized = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
-        return quantized.to(x.dtype)  # type: ignore[no-any-return]
+        quantized: Tensor = self._format.fake_quantize(x.float(), scale, zero_point, self.setting.activation_scheme)
+        return quantized.to(x.dtype)
 
     def _live(self, x: Tensor) -> tuple[Tensor, Tensor]:
         dims = self._granularity.reduced(x.dim())

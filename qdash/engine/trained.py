@@ -35,7 +35,7 @@ class TrainedLayer:
 
     @classmethod
     def from_tensors(cls, found: Mapping[tuple[str, str], Tensor]) -> "TrainedLayer":
-        """The inverse of `tensors`."""
+        """The inverse of `tensors`; KeyError where a scale lacks its zero point."""
 
         def parameters(what: str) -> dict[str, QuantParameters]:
             names = [name for kind, name in found if kind == f"{what} scale"]

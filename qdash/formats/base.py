@@ -1,11 +1,12 @@
 """Formats answer one question: which grid of numbers can a quantized value take?"""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from qdash.quant.affine import QuantParameters
+from qdash.quant.arrays import Array
 from qdash.quant.cells import Cells
 from qdash.registry import Member, Registry
 
@@ -59,11 +60,16 @@ class ScaledFormat(Format):
     def live_parameters(
         self, low: "Tensor", high: "Tensor", scheme: str, power_of_two: bool = False
     ) -> "tuple[Tensor, Tensor]":
-        """The same as `parameters` for torch tensors on their device (dynamic mode: ranges come with every input)."""
+        """The same as `parameters` for torch tensors on their device (dynamic mode: ranges come with every input).
+
+        `low`, `high`: of one shape, which scale (float32) and zero point (int32) have too.
+        """
 
     @abstractmethod
-    def fake_quantize(self, x: Any, scale: Any, zero_point: Any, scheme: str) -> Any:
-        """Round `x` to the grid and back: NumPy arrays or torch tensors, `scale` and `zero_point` broadcastable to it.
+    def fake_quantize(self, x: Array, scale: Array, zero_point: Array, scheme: str) -> Array:
+        """Round `x`, of any shape and floating dtype, to the grid and back; `scale` and `zero_point` broadcast to it.
+
+        NumPy arrays or torch tensors; keeps shape, dtype and memory format.
 
         `scheme` as given to `parameters`: a symmetric grid is narrower than the affine one with zero point 0.
         """
@@ -93,7 +99,7 @@ class SelfScaledFormat(Format):
     needs_range: ClassVar[bool] = False
 
     @abstractmethod
-    def fake_quantize_blocks(self, x: Any, axis: int = -1, samples: bool = False) -> Any:
+    def fake_quantize_blocks(self, x: Array, axis: int = -1, samples: bool = False) -> Array:
         """Round `x` to the format and back: a NumPy array or torch tensor of any shape, blocks along `axis`.
 
         A block that does not fill is a short block. `samples`: the first axis holds samples that must not see each

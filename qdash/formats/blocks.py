@@ -1,12 +1,12 @@
 """What formats with scaled blocks have in common: the way from a tensor to its blocks and back."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from qdash.formats.base import SelfScaledFormat
-from qdash.quant.arrays import in_blocks, joined, namespace
+from qdash.quant.arrays import Array, in_blocks, joined, namespace
 
 
 class BlockFormat(SelfScaledFormat):
@@ -33,10 +33,10 @@ class BlockFormat(SelfScaledFormat):
         return vectors * (length * self.element_bits + -(-length // self.block) * self.scale_bits)
 
     @abstractmethod
-    def round_blocks(self, blocks: Any) -> Any:
+    def round_blocks(self, blocks: Array) -> Array:
         """float32 to the format and back: (tensors, vectors, blocks, values of a block)."""
 
-    def fake_quantize_blocks(self, x: Any, axis: int = -1, samples: bool = False) -> Any:
+    def fake_quantize_blocks(self, x: Array, axis: int = -1, samples: bool = False) -> Array:
         """See `SelfScaledFormat`."""
         if 0 in x.shape:
             return x
@@ -49,19 +49,21 @@ class BlockFormat(SelfScaledFormat):
         return _like(rounded.reshape(vectors.shape).swapaxes(axis, -1), x)
 
 
-def largest(blocks: Any) -> Any:
+def largest(blocks: Array) -> Array:
     """The largest magnitude of each block, (…, 1); NaN where a value is NaN or infinite."""
     xp = namespace(blocks)
     magnitude = xp.amax(xp.abs(blocks), axis=-1, keepdims=True)
     return xp.where(xp.isfinite(magnitude), magnitude, xp.nan)
 
 
-def _float32(x: Any) -> Any:
+def _float32(x: Array) -> Array:
     return x.astype(np.float32) if isinstance(x, np.ndarray) else x.float()
 
 
-def _like(values: Any, x: Any) -> Any:
+def _like(values: Array, x: Array) -> Array:
     """With dtype and memory format of `x`: kernels choose their way by the layout."""
     if isinstance(x, np.ndarray):
         return values.astype(x.dtype)
-    return namespace(x).empty_like(x).copy_(values)
+    import torch
+
+    return torch.empty_like(x).copy_(values)

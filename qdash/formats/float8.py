@@ -1,11 +1,12 @@
 """8-bit floating point with one scale per tensor or channel (Micikevicius et al. 2022, arXiv:2209.05433)."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from qdash.formats.base import REGISTRY, ScaledFormat
 from qdash.quant.affine import QuantParameters, symmetric_parameters
+from qdash.quant.arrays import Array
 from qdash.quant.cells import Cells
 from qdash.quant.minifloat import E4M3FN, E5M2, Minifloat, magnitudes
 from qdash.quant.squared_error import squared_error
@@ -30,21 +31,20 @@ class Float8(ScaledFormat):
 
     def parameters(self, low: np.ndarray, high: np.ndarray, scheme: str, power_of_two: bool = False) -> QuantParameters:
         """max(|low|, |high|) / largest number, zero point 0."""
-        return QuantParameters(*symmetric_parameters(low, high, self.numbers.largest, np, power_of_two))
+        return QuantParameters(*symmetric_parameters(low, high, self.numbers.largest, power_of_two))
 
     def live_parameters(
         self, low: "Tensor", high: "Tensor", scheme: str, power_of_two: bool = False
     ) -> "tuple[Tensor, Tensor]":
         """The same as `parameters`, on the tensors' device."""
-        import torch
+        return symmetric_parameters(low.double(), high.double(), self.numbers.largest, power_of_two)
 
-        return symmetric_parameters(low.double(), high.double(), self.numbers.largest, torch, power_of_two)
-
-    def fake_quantize(self, x: Any, scale: Any, zero_point: Any, scheme: str) -> Any:
+    def fake_quantize(self, x: Array, scale: Array, zero_point: Array, scheme: str) -> Array:
         """To the nearest number, ties to even; saturating, infinities too."""
         if isinstance(x, np.ndarray):
             with np.errstate(over="ignore"):  # a quotient beyond float32 saturates
-                return (self.numbers.round(x / scale) * scale).astype(x.dtype, copy=False)
+                rounded: np.ndarray = self.numbers.round(x / scale) * scale
+                return rounded.astype(x.dtype, copy=False)
         wide = x.float() if x.element_size() < 4 else x
         return (self.numbers.round(wide / scale) * scale).to(x.dtype)
 

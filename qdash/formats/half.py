@@ -1,11 +1,12 @@
 """16-bit floating point without a scale, as a cast gives it."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qdash.formats.base import REGISTRY, SelfScaledFormat
+from qdash.quant.arrays import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,7 @@ class _Half(SelfScaledFormat):
         """16."""
         return 16.0
 
-    def fake_quantize_blocks(self, x: Any, axis: int = -1, samples: bool = False) -> Any:
+    def fake_quantize_blocks(self, x: Array, axis: int = -1, samples: bool = False) -> Array:
         """Value by value: nothing is shared, so `axis` and `samples` have no part in it."""
         if isinstance(x, np.ndarray):
             return self._cast_array(x.astype(np.float32, copy=False)).astype(x.dtype, copy=False)

@@ -1,8 +1,9 @@
 """No quantization: the reference of every comparison."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from qdash.formats.base import REGISTRY, SelfScaledFormat
+from qdash.quant.arrays import Array
 
 
 @REGISTRY.register("identity")
@@ -19,6 +20,6 @@ class Identity(SelfScaledFormat):
         """Those of float32."""
         return 32.0
 
-    def fake_quantize_blocks(self, x: Any, axis: int = -1, samples: bool = False) -> Any:
+    def fake_quantize_blocks(self, x: Array, axis: int = -1, samples: bool = False) -> Array:
         """The same object: nothing is computed, so nothing can be lost."""
         return x

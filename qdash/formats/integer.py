@@ -1,13 +1,14 @@
 """Integers of 2 to 8 and 16 bits, signed and unsigned: equally spaced levels."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from qdash.errors import SpecError
 from qdash.formats.base import REGISTRY, ScaledFormat
 from qdash.quant.affine import QuantParameters, affine_parameters, fake_quantize, symmetric_parameters
+from qdash.quant.arrays import Array
 from qdash.quant.cells import Cells
 from qdash.quant.squared_error import uniform_squared_error
 
@@ -31,17 +32,15 @@ class Integer(ScaledFormat):
 
     def parameters(self, low: np.ndarray, high: np.ndarray, scheme: str, power_of_two: bool = False) -> QuantParameters:
         """`quant.affine`; SpecError for an unsigned symmetric grid and data below zero."""
-        return QuantParameters(*self._parameters(low, high, scheme, power_of_two, np))
+        return QuantParameters(*self._parameters(low, high, scheme, power_of_two))
 
     def live_parameters(
         self, low: "Tensor", high: "Tensor", scheme: str, power_of_two: bool = False
     ) -> "tuple[Tensor, Tensor]":
         """The same as `parameters`, on the tensors' device."""
-        import torch
+        return self._parameters(low.double(), high.double(), scheme, power_of_two)
 
-        return self._parameters(low.double(), high.double(), scheme, power_of_two, torch)
-
-    def fake_quantize(self, x: Any, scale: Any, zero_point: Any, scheme: str) -> Any:
+    def fake_quantize(self, x: Array, scale: Array, zero_point: Array, scheme: str) -> Array:
         """To the nearest level, ties to even."""
         return fake_quantize(x, scale, zero_point, *self.limits(scheme))
 
@@ -56,16 +55,16 @@ class Integer(ScaledFormat):
         all_on_one_side = one_sided if scheme == "affine" else not self.has_negative_numbers
         return np.linspace(0, 1, (1 << (self.bits if all_on_one_side else self.bits - 1)) + 1)
 
-    def _parameters(self, low: Any, high: Any, scheme: str, power_of_two: bool, xp: Any) -> tuple[Any, Any]:
+    def _parameters(self, low: Array, high: Array, scheme: str, power_of_two: bool) -> tuple[Array, Array]:
         q_min, q_max = self.limits(scheme)
         if scheme == "affine":
-            return affine_parameters(low, high, q_min, q_max, xp, power_of_two)
+            return affine_parameters(low, high, q_min, q_max, power_of_two)
         if not self.has_negative_numbers and (low < 0).any():
             raise SpecError(
                 f"uint{self.bits} symmetric: the range starts at {float(low.min()):g}, below 0; "
                 f"use int{self.bits} or the affine scheme"
             )
-        return symmetric_parameters(low, high, q_max, xp, power_of_two)
+        return symmetric_parameters(low, high, q_max, power_of_two)
 
 
 class SignedInteger(Integer):

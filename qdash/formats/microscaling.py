@@ -1,13 +1,13 @@
 """OCP Microscaling formats: blocks of 32 small floats with a shared power-of-two scale (specification v1.0, 2023)."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from qdash.formats.base import REGISTRY
 from qdash.formats.blocks import BlockFormat, largest
-from qdash.quant.arrays import namespace
+from qdash.quant.arrays import Array, namespace
 from qdash.quant.minifloat import E2M1, E2M3, E3M2, E4M3FN, E5M2, Minifloat, power_of_two_below
 
 SMALLEST_SCALE = 2.0**-127  # of E8M0, the format of the scales
@@ -24,12 +24,13 @@ class Microscaling(BlockFormat):
     def numbers(self) -> Minifloat:
         """The element format."""
 
-    def round_blocks(self, blocks: Any) -> Any:
+    def round_blocks(self, blocks: Array) -> Array:
         """Section 6.3: scale 2^(⌊log₂ largest⌋ − emax), elements rounded to nearest even, saturating."""
         xp, top = namespace(blocks), largest(blocks)
         scale = xp.clip(power_of_two_below(top) * 2.0**-self.numbers.max_exponent, SMALLEST_SCALE, None)
         scale = xp.where(xp.isnan(top), top, scale)
-        return self.numbers.round(blocks / scale) * scale
+        rounded: Array = self.numbers.round(blocks / scale) * scale
+        return rounded
 
 
 @REGISTRY.register("mxfp8")

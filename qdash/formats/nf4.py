@@ -1,13 +1,13 @@
 """4-bit NormalFloat (Dettmers et al. 2023, QLoRA, arXiv:2305.14314)."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from qdash.formats.base import REGISTRY
 from qdash.formats.blocks import BlockFormat, largest
 from qdash.quant.affine import SMALLEST_SCALE
-from qdash.quant.arrays import namespace
+from qdash.quant.arrays import Array, namespace
 
 # Appendix E of the paper: means of equally likely parts of a normal distribution, with an exact zero.
 LEVELS = (
@@ -35,13 +35,15 @@ class NormalFloat4(BlockFormat):
         """4."""
         return 4
 
-    def round_blocks(self, blocks: Any) -> Any:
+    def round_blocks(self, blocks: Array) -> Array:
         """The nearest level of value/largest, times largest; half-way between two levels, the lower one."""
-        xp = namespace(blocks)
-        scale = xp.clip(largest(blocks), SMALLEST_SCALE, None)
+        scale = namespace(blocks).clip(largest(blocks), SMALLEST_SCALE, None)
         levels = np.array(LEVELS, np.float32)
         middles = (levels[1:] + levels[:-1]) / 2
-        if xp is np:
-            return levels[np.searchsorted(middles, blocks / scale)] * scale
-        levels, middles = (xp.from_numpy(part).to(blocks.device) for part in (levels, middles))
-        return levels[xp.bucketize((blocks / scale).contiguous(), middles)] * scale
+        if isinstance(blocks, np.ndarray):
+            rounded: np.ndarray = levels[np.searchsorted(middles, blocks / scale)] * scale
+            return rounded
+        import torch
+
+        on_device, edges = (torch.from_numpy(part).to(blocks.device) for part in (levels, middles))
+        return on_device[torch.bucketize((blocks / scale).contiguous(), edges)] * scale

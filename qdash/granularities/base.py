@@ -1,9 +1,10 @@
 """Granularities answer one question: which values of a tensor share a scale?"""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from qdash.errors import SpecError
+from qdash.quant.arrays import Array
 from qdash.registry import Member, Registry
 
 REGISTRY: "Registry[Granularity]" = Registry("granularities")
@@ -19,16 +20,17 @@ class Granularity(Member):
 
     calibrated_inputs: ClassVar[bool] = False
     live_inputs: ClassVar[bool] = False
+    channel_axis: ClassVar[int] = -1  # where an input has its channels, if its scales are shared so
 
     @abstractmethod
-    def rows(self, x: Any, axis: int = 0) -> Any:
+    def rows(self, x: Array, axis: int = 0) -> Array:
         """A 2-D array or tensor (rows, values): every row has its own scale. `axis` is the channel axis.
 
         Raises SpecError where the tensor's shape doesn't fit.
         """
 
     @abstractmethod
-    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+    def restore(self, rows: Array, shape: tuple[int, ...], axis: int = 0) -> Array:
         """The inverse of `rows` for a tensor of this shape."""
 
     @abstractmethod

@@ -1,14 +1,14 @@
 """One scale for a few neighbouring weights."""
 
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from qdash.errors import SpecError
 from qdash.granularities.base import REGISTRY, Granularity
 from qdash.granularities.per_channel import PerChannel
-from qdash.quant.arrays import in_blocks, joined
+from qdash.quant.arrays import Array, in_blocks, joined
 
 
 @REGISTRY.register("per_group")
@@ -23,12 +23,12 @@ class PerGroup(Granularity):
     examples: ClassVar[tuple[str, ...]] = ("per_group", "per_group:size=32")
     size: int = Field(128, ge=1, description="weights in a group")
 
-    def rows(self, x: Any, axis: int = 0) -> Any:
+    def rows(self, x: Array, axis: int = 0) -> Array:
         """(groups, size); the groups of one channel follow each other."""
         groups = in_blocks(PerChannel().rows(x, axis), self.size)
         return groups.reshape(-1, groups.shape[-1])
 
-    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+    def restore(self, rows: Array, shape: tuple[int, ...], axis: int = 0) -> Array:
         """The tensor again, without what filled its groups up."""
         channels = shape[axis]
         groups = rows.reshape(channels, len(rows) // channels, rows.shape[-1])

@@ -1,8 +1,9 @@
 """One scale for each sample of a batch."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from qdash.granularities.base import REGISTRY, Granularity, all_but, checked_axis
+from qdash.quant.arrays import Array
 
 
 @REGISTRY.register("per_sample")
@@ -10,13 +11,14 @@ class PerSample(Granularity):
     """Every sample has its own scale: dynamic inputs of convolutions, independent of the batch they came in."""
 
     live_inputs: ClassVar[bool] = True
+    channel_axis: ClassVar[int] = 1
 
-    def rows(self, x: Any, axis: int = 0) -> Any:
+    def rows(self, x: Array, axis: int = 0) -> Array:
         """(samples, values); `axis` has no part in it: samples lie along the first."""
         checked_axis(x.shape, 0, "per_sample")
         return x.reshape(x.shape[0], -1)
 
-    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+    def restore(self, rows: Array, shape: tuple[int, ...], axis: int = 0) -> Array:
         """The tensor again."""
         return rows.reshape(shape)
 

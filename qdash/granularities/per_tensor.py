@@ -1,8 +1,9 @@
 """One scale for the whole tensor."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from qdash.granularities.base import REGISTRY, Granularity
+from qdash.quant.arrays import Array
 
 
 @REGISTRY.register("per_tensor")
@@ -12,11 +13,11 @@ class PerTensor(Granularity):
     calibrated_inputs: ClassVar[bool] = True
     live_inputs: ClassVar[bool] = True
 
-    def rows(self, x: Any, axis: int = 0) -> Any:
+    def rows(self, x: Array, axis: int = 0) -> Array:
         """(1, values)."""
         return x.reshape(1, -1)
 
-    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+    def restore(self, rows: Array, shape: tuple[int, ...], axis: int = 0) -> Array:
         """The tensor again."""
         return rows.reshape(shape)
 

@@ -1,8 +1,9 @@
 """One scale for each token."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from qdash.granularities.base import REGISTRY, Granularity, checked_axis
+from qdash.quant.arrays import Array
 
 
 @REGISTRY.register("per_token")
@@ -11,12 +12,12 @@ class PerToken(Granularity):
 
     live_inputs: ClassVar[bool] = True
 
-    def rows(self, x: Any, axis: int = 0) -> Any:
+    def rows(self, x: Array, axis: int = 0) -> Array:
         """(tokens, features); `axis` has no part in it."""
         checked_axis(x.shape, -1, "per_token")
         return x.reshape(-1, x.shape[-1])
 
-    def restore(self, rows: Any, shape: tuple[int, ...], axis: int = 0) -> Any:
+    def restore(self, rows: Array, shape: tuple[int, ...], axis: int = 0) -> Array:
         """The tensor again."""
         return rows.reshape(shape)
 

@@ -1,13 +1,11 @@
 """Which arguments of a call are a layer's inputs, however they are passed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Args = tuple[Any, ...]
-Kwargs = dict[str, Any]
+from qdash.tensors.call import Args, Call, Kwargs
 
 
-def inputs_of(names: Sequence[str], args: Args, kwargs: Kwargs) -> dict[str, Any]:
+def inputs_of(names: Sequence[str], args: Args, kwargs: Kwargs) -> dict[str, object]:
     """Input name → argument, for the names that the call passes, by position or by keyword.
 
     A layer with one input may call it as it likes: then its first argument is meant. Empty names are places that are
@@ -19,7 +17,7 @@ def inputs_of(names: Sequence[str], args: Args, kwargs: Kwargs) -> dict[str, Any
     return found | {name: kwargs[name] for name in names if name in kwargs}
 
 
-def with_inputs(names: Sequence[str], args: Args, kwargs: Kwargs, values: Mapping[str, Any]) -> tuple[Args, Kwargs]:
+def with_inputs(names: Sequence[str], args: Args, kwargs: Kwargs, values: Mapping[str, object]) -> Call:
     """The same call with other inputs, passed the same way."""
     if len(names) == 1 and not args and names[0] not in kwargs:
         first = next(iter(kwargs), None)

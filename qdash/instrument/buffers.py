@@ -1,7 +1,6 @@
 """Buffers that a forward changes, and how to undo it: every pass begins from the same model."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +35,5 @@ def _owned(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
         for key, buffer in module._buffers.items():
             if buffer is not None:
                 yield f"{path}.{key}".lstrip("."), module, key
-        table: Any = module
         if getattr(module, "max_norm", None) is not None and isinstance(module._parameters.get("weight"), Tensor):
-            yield f"{path}.weight".lstrip("."), table, "weight"
+            yield f"{path}.weight".lstrip("."), module, "weight"

@@ -1,9 +1,8 @@
 """Sees and steers every call of every submodule, and leaves the model exactly as it was."""
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,19 +10,19 @@ from torch import nn
 from qdash.errors import ModelError, QdashError
 from qdash.instrument.buffers import kept_buffers
 from qdash.instrument.operations import FunctionalCalls, Operation, kind_of
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.trees import tensors
 
-Forward = Callable[..., Any]
 # What runs instead of a module's forward: gets the forward itself, its arguments and keyword arguments.
-Override = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]
+Override = Callable[[Forward, Args, Kwargs], object]
 # What sees every call: gets the module's name, a function that runs it, its arguments and keyword arguments.
-Interceptor = Callable[[str, Forward, tuple[Any, ...], dict[str, Any]], Any]
+Interceptor = Callable[[str, Forward, Args, Kwargs], object]
 # Whether a functional operation is seen: gets the names of the open calls, the innermost last, and what it is called.
 Shows = Callable[[Sequence[str], str], bool]
 ROOT = "(model)"  # the name of the model itself
 
 # Multiply-accumulates of one executed call: gets the module's name, its arguments and its output.
-Counter = Callable[[str, tuple[Any, ...], dict[str, Any], Any], float]
+Counter = Callable[[str, Args, Kwargs, object], float]
 
 
 class Instrument:
@@ -40,7 +39,7 @@ class Instrument:
     def __init__(self, model: nn.Module):
         self.model = model
         self.modules: dict[str, nn.Module] = {n or ROOT: m for n, m in model.named_modules()}
-        self.overrides: dict[str, Override] = {}
+        self.overrides: Mapping[str, Override] = {}
         self.interceptor: Interceptor | None = None
         self.keeps_graph = False
         self.count: Counter | None = None
@@ -58,7 +57,7 @@ class Instrument:
         if scripted:
             raise ModelError(f"{scripted[0]} is a TorchScript module and can't be looked into; load the eager model")
         for name, module in self.modules.items():
-            module.forward = _Seen(self, name, module.forward)
+            module.forward = SeenForward(self, name, module.forward)
         self._fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         return self
@@ -72,7 +71,7 @@ class Instrument:
             else:  # somebody had set a forward of their own on the instance
                 module.forward = original
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, args: Args, kwargs: Kwargs) -> object:
         """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
         self._failed, self._fault = None, None
         self._open, self._in_model = [], True
@@ -99,7 +98,7 @@ class Instrument:
         return f"{name}, {text}" if len(text) <= 120 else f"{name}, {type(self.modules[name]).__name__}"
 
     @contextmanager
-    def overriding(self, overrides: dict[str, Override]) -> Iterator[None]:
+    def overriding(self, overrides: Mapping[str, Override]) -> Iterator[None]:
         """Replaces the forwards of named modules inside the block."""
         before, self.overrides = self.overrides, overrides
         try:
@@ -126,11 +125,11 @@ class Instrument:
         forward = _original(self.modules[name])
         return lambda *args, **kwargs: self._without_grad(name, forward, args, kwargs)
 
-    def _without_grad(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _without_grad(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         with torch.no_grad():
             return self._counted(name, forward, args, kwargs)
 
-    def _counted(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _counted(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         before, self._in_model = self._in_model, True
         try:
             output = forward(*args, **kwargs) if self.shows is None else self._opened(name, forward, args, kwargs)
@@ -140,30 +139,29 @@ class Instrument:
             self.executed_macs += self.count(name, args, kwargs, output)
         return output
 
-    def _opened(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _opened(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         self._open.append((name, Counts()))
         try:
             return forward(*args, **kwargs)
         finally:
             self._open.pop()
 
-    def _present(self, kind: str, function: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _present(self, kind: str, function: Forward, args: Args, kwargs: Kwargs) -> object:
         """Shows one functional operation as the call of a module."""
         if not self._in_model or self.shows is None or not self.shows([name for name, _ in self._open], kind):
             return function(*args, **kwargs)
         place, seen = self._open[-1]
         seen[kind] += 1
         name = f"{place}#{kind}_{seen[kind]}"
-        if name not in self.modules:
-            operation: nn.Module = Operation(kind_of(function))
-            operation.forward = _Seen(self, name, operation.forward)
-            self.modules[name] = operation
-        found: Any = self.modules[name]
-        found.function = function
-        return found.forward(*args, **kwargs)
+        operation = self.modules.get(name)
+        if not isinstance(operation, Operation):
+            operation = self.modules[name] = Operation(kind_of(function))
+            vars(operation)["forward"] = SeenForward(self, name, operation.forward)
+        operation.function = function
+        return operation.forward(*args, **kwargs)
 
 
-class _Seen:
+class SeenForward:
     """Stands where a module's forward was. One small object a module: a thousand layers have thousands."""
 
     __slots__ = ("__wrapped__", "_instrument", "_name")
@@ -171,7 +169,7 @@ class _Seen:
     def __init__(self, instrument: Instrument, name: str, forward: Forward):
         self._instrument, self._name, self.__wrapped__ = instrument, name, forward
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         instrument = self._instrument
         if not instrument._in_model:  # a look at a computed weight, say
             return self.__wrapped__(*args, **kwargs)
@@ -183,7 +181,7 @@ class _Seen:
         finally:
             instrument._in_model = True
 
-    def _execute(self, *args: Any, **kwargs: Any) -> Any:
+    def _execute(self, *args: object, **kwargs: object) -> object:
         override = self._instrument.overrides.get(self._name)
         if override is None:
             return self._counted(*args, **kwargs)
@@ -194,7 +192,7 @@ class _Seen:
                 self._instrument._fault = error
             raise
 
-    def _counted(self, *args: Any, **kwargs: Any) -> Any:
+    def _counted(self, *args: object, **kwargs: object) -> object:
         instrument = self._instrument
         try:
             return instrument._counted(self._name, self.__wrapped__, args, kwargs)
@@ -204,9 +202,9 @@ class _Seen:
 
 
 def _original(module: nn.Module) -> Forward:
-    wrapped: Any = module.forward
-    original: Forward = wrapped.__wrapped__
-    return original
+    seen = module.forward
+    assert isinstance(seen, SeenForward), "the instrument is open"
+    return seen.__wrapped__
 
 
 def _one_line(error: Exception) -> str:
@@ -214,8 +212,7 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= 300 else text[:297] + "..."
 
 
-def _shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-
+def _shapes(args: Args, kwargs: Kwargs) -> str:
     shown = ", ".join(f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in tensors([*args, kwargs]))
     hint = "; store x as float or normalise it in forward" if "uint8" in shown else ""
     return f"the model was given {shown}{hint}"

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.calls import Instrument
 from qdash.instrument.output_error import output_error
 from qdash.instrument.random_state import RandomState
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.trees import cloned, tensors
 
 TOLERANCE = 1e-5
@@ -69,11 +70,11 @@ class Folding:
     folds: list[Fold] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     passes: int = 1  # forwards that finding and checking took
-    reference: Any = None  # the output before anything was folded
+    reference: object = None  # the output before anything was folded
 
 
 @contextmanager
-def folded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Folding]:
+def folded(model: nn.Module, args: Args, kwargs: Kwargs) -> Iterator[Folding]:
     """The model with its BatchNorms folded inside the block; checked on one batch."""
     state = RandomState.now()
     with Instrument(model) as instrument:
@@ -91,9 +92,7 @@ def folded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> I
             fold.undo()
 
 
-def _apply_checked(
-    model: nn.Module, folding: Folding, reference: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+def _apply_checked(model: nn.Module, folding: Folding, reference: object, args: Args, kwargs: Kwargs) -> None:
     for fold in folding.folds:
         fold.apply()
     folding.passes += bool(folding.folds)
@@ -123,7 +122,7 @@ class _Watch:
         self.sources: dict[str, set[str | None]] = {}
         self._made: dict[int, tuple[str, Tensor, int]] = {}  # holding the tensor keeps its id its own
 
-    def __call__(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         module = self.modules[name]
         self.calls[name] = self.calls.get(name, 0) + 1
         if isinstance(module, _BATCH_NORMS):

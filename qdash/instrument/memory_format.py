@@ -5,20 +5,20 @@ torch carries the format on from a convolution's weight to its output. Measured 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qdash.errors import ModelError
 from qdash.instrument.output_error import output_error
+from qdash.tensors.call import Args, Kwargs
 from qdash.tensors.trees import first_float
 
 CONTIGUOUS, CHANNELS_LAST = "contiguous", "channels_last"
 
 
 @contextmanager
-def channels_last(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], reference: Any) -> Iterator[str]:
+def channels_last(model: nn.Module, args: Args, kwargs: Kwargs, reference: object) -> Iterator[str]:
     """The model with channels-last convolutions inside the block, if it can be run so; the format's name is yielded.
 
     One batch decides: the model must run (`view` needs its values in order) and must give `reference`, its output in
@@ -49,7 +49,7 @@ def _restore(saved: dict[int, tuple[nn.Parameter, Tensor]]) -> None:
         parameter.data = data
 
 
-def _same(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], reference: Any) -> bool:
+def _same(model: nn.Module, args: Args, kwargs: Kwargs, reference: object) -> bool:
     """Up to rounding in the output's own precision, in half precision up to a thousandth; a NaN is not the same."""
     expected = first_float(reference)
     if expected is None:

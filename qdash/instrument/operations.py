@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-Function = Callable[..., Any]
+from qdash.tensors.call import Args, Forward, Kwargs
+
 # What sees an operation: gets its kind, a function that runs it, its arguments and keyword arguments.
-Present = Callable[[str, Function, tuple[Any, ...], dict[str, Any]], Any]
+Present = Callable[[str, Forward, Args, Kwargs], object]
 
 
 class Kind(NamedTuple):
@@ -41,8 +42,8 @@ _KINDS = (
 )
 
 
-def _by_function() -> dict[Any, Kind]:
-    found: dict[Any, Kind] = {}
+def _by_function() -> dict[object, Kind]:
+    found: dict[object, Kind] = {}
     for kind, names, functions in _KINDS:
         found |= dict.fromkeys(functions, kind)
         found |= {getattr(place, name): kind for name in names for place in (torch, Tensor)}
@@ -60,9 +61,9 @@ class Operation(nn.Module):
     def __init__(self, kind: Kind):
         super().__init__()
         self.kind = kind
-        self.function: Function
+        self.function: Forward
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> object:
         """The operation itself."""
         return self.function(*args, **kwargs)
 
@@ -81,9 +82,7 @@ class FunctionalCalls(TorchFunctionMode):
         super().__init__()
         self._present = present
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_function__(self, func: Forward, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         """See `torch.overrides.TorchFunctionMode`."""
         kwargs = kwargs or {}
         if func is _ATTENTION:
@@ -99,12 +98,12 @@ class FunctionalCalls(TorchFunctionMode):
         return self._present(kind.name, func, args, kwargs)
 
 
-def kind_of(function: Function) -> Kind:
+def kind_of(function: Forward) -> Kind:
     """Of a function that was presented."""
     return _OPERATIONS[function]
 
 
-def _is_residual(args: tuple[Any, ...]) -> bool:
+def _is_residual(args: Args) -> bool:
     """Two activations of one shape; a bias, a mask that is broadcast or a constant is none."""
     if len(args) < 2:
         return False
@@ -116,7 +115,7 @@ def _is_residual(args: tuple[Any, ...]) -> bool:
     )
 
 
-def _without_own_dispatch(function: Any) -> Function:
+def _without_own_dispatch(function: Any) -> Forward:
     """The same function, whose inner calls are seen: as it stands it is handed to a mode as a whole."""
     scope = {**function.__globals__, "has_torch_function": lambda _: False}
     copied = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)

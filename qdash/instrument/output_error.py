@@ -1,17 +1,17 @@
 """How far a changed model's output is from what it was: the check of every change that must not be seen."""
 
 import math
-from typing import Any
 
 import torch
 from torch import nn
 
 from qdash.instrument.calls import Instrument
 from qdash.instrument.random_state import RandomState
+from qdash.tensors.call import Args, Kwargs
 from qdash.tensors.trees import cloned, first_float
 
 
-def output_error(model: nn.Module, reference: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
+def output_error(model: nn.Module, reference: object, args: Args, kwargs: Kwargs) -> float:
     """‖output − reference‖₂/‖reference‖₂ of the model's first floating output, with the same random numbers.
 
     The absolute error where the reference is zero; infinite where the shapes differ. Raises ModelError where the model

@@ -15,8 +15,8 @@ class RandomState:
 
     torch_cpu: Tensor
     cuda: list[Tensor]
-    python: Any
-    numpy: Any
+    python: tuple[Any, ...]
+    numpy: dict[str, Any]
 
     @classmethod
     def now(cls) -> "RandomState":

@@ -42,6 +42,8 @@ def parameters_of(module: nn.Module, path: str) -> list[nn.Parameter]:
 def exchanged(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
     """The module with other weights inside the block; afterwards, also after an error, exactly as before.
 
+    weights: path → tensor of the weight's shape.
+
     Raises ModelError where a weight can't be exchanged because a property computes it.
     """
     undo: list[Callable[[], None]] = []
@@ -119,7 +121,7 @@ def _computed(module: nn.Module, path: str) -> str:
 
 
 def _exchange_forward(parametrization: nn.Module, tensor: Tensor) -> Callable[[], None]:
-    state: dict[str, Any] = vars(parametrization)
+    state = vars(parametrization)
     before = state.get("forward")
     state["forward"] = lambda: tensor
 

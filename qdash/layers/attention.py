@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @REGISTRY.register("attention")
-class Attention(LayerKind):
+class MultiheadAttention(LayerKind):
     """Multi-head attention: its projections' weights, packed or separate, and query, key and value on the way in."""
 
     note: ClassVar[str] = (
@@ -31,14 +32,14 @@ class Attention(LayerKind):
         names = ("in_proj_weight",) if packed else ("q_proj_weight", "k_proj_weight", "v_proj_weight")
         return dict.fromkeys((*names, "out_proj.weight"), 0)
 
-    def weight_macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def weight_macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         layer: Any = module
         tokens = [x.numel() // x.shape[-1] for x in args[:3]]
         widths = [layer.embed_dim, layer.kdim, layer.vdim]
         projected = sum(count * width for count, width in zip(tokens, widths, strict=True))
         return int((projected + tokens[0] * layer.embed_dim) * layer.embed_dim)
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         layer: Any = module
         query, key = args[:2]
         sequence = 0 if query.dim() == 2 or not layer.batch_first else 1

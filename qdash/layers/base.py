@@ -2,9 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from qdash.granularities.base import REGISTRY as GRANULARITIES
 from qdash.registry import Member, Registry
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,10 +35,10 @@ class LayerKind(Member):
         """Path of a weight, relative to the module → its channel axis, of every weight that is quantized."""
 
     @abstractmethod
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         """Multiply-accumulates of one call. `args`: its arguments, then its keyword arguments, as one tuple."""
 
-    def weight_macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def weight_macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         """Those of them that a quantized weight or input takes part in: what counts as covered."""
         return self.macs(module, args, output)
 
@@ -50,7 +52,7 @@ class LayerKind(Member):
 
     def channel_axis(self, module: "nn.Module") -> int:
         """The channel axis of the inputs, for statistics by channel."""
-        return 1 if self.dynamic_granularity == "per_sample" else -1
+        return GRANULARITIES.entry(self.dynamic_granularity).member.channel_axis
 
     def type_name(self, module: "nn.Module") -> str:
         """What the layer is called in a table."""

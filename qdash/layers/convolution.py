@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +24,7 @@ class Convolution(LayerKind):
     def weights(self, module: "nn.Module") -> dict[str, int]:
         return {"weight": 0}
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         layer: Any = module
         return int(output.numel()) * int(layer.in_channels // layer.groups * prod(layer.kernel_size))
 
@@ -47,7 +48,7 @@ class TransposedConvolution(LayerKind):
     def weights(self, module: "nn.Module") -> dict[str, int]:
         return {"weight": 1}
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         """Every input value meets each weight of its channel."""
         layer: Any = module
         return int(args[0].numel()) * int(layer.out_channels // layer.groups * prod(layer.kernel_size))

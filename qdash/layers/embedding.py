@@ -1,8 +1,9 @@
 """nn.Embedding and nn.EmbeddingBag."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +23,6 @@ class Embedding(LayerKind):
     def weights(self, module: "nn.Module") -> dict[str, int]:
         return {"weight": 0}
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         """A look-up multiplies nothing."""
         return 0

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from qdash.instrument.operations import Kind
 
 
 @REGISTRY.register("functional")
@@ -29,44 +32,47 @@ class Functional(LayerKind):
         return {}
 
     def inputs(self, module: "nn.Module") -> tuple[str, ...]:
-        operation: Any = module
-        inputs: tuple[str, ...] = operation.kind.inputs
-        return inputs
+        return _kind(module).inputs
 
     def weight_inputs(self, module: "nn.Module") -> Mapping[str, int]:
-        operation: Any = module
-        return {operation.kind.weight: 0} if operation.kind.weight else {}
+        weight = _kind(module).weight
+        return {weight: 0} if weight else {}
 
     def type_name(self, module: "nn.Module") -> str:
-        operation: Any = module
-        name: str = operation.kind.name
-        return name
+        return _kind(module).name
 
     def channel_axis(self, module: "nn.Module") -> int:
         return -1
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
-        return int(_MACS[self.type_name(module)](args, output))
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
+        return _MACS[self.type_name(module)](args, output)
 
 
-def _product(args: tuple[Any, ...], output: Any) -> Any:
-    return output.numel() * args[0].shape[-1]
+def _kind(module: "nn.Module") -> "Kind":
+    from qdash.instrument.operations import Operation
+
+    assert isinstance(module, Operation), "distance has seen to it"
+    return module.kind
 
 
-def _product_after_bias(args: tuple[Any, ...], output: Any) -> Any:
-    return output.numel() * args[1].shape[-1]
+def _product(args: Args, output: Output) -> int:
+    return int(output.numel() * args[0].shape[-1])
 
 
-def _with_weight(args: tuple[Any, ...], output: Any) -> Any:
-    return output.numel() * prod(args[1].shape[1:])
+def _product_after_bias(args: Args, output: Output) -> int:
+    return int(output.numel() * args[1].shape[-1])
 
 
-def _attention(args: tuple[Any, ...], output: Any) -> Any:
+def _with_weight(args: Args, output: Output) -> int:
+    return int(output.numel() * prod(args[1].shape[1:]))
+
+
+def _attention(args: Args, output: Output) -> int:
     query, key, value = args[:3]
-    return query.numel() // query.shape[-1] * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+    return int(query.numel() // query.shape[-1] * key.shape[-2] * (query.shape[-1] + value.shape[-1]))
 
 
-def _einsum(args: tuple[Any, ...], output: Any) -> Any:
+def _einsum(args: Args, output: Output) -> int:
     """The output's elements, each a sum over the letters that it lacks."""
     left, arrow, right = args[0].replace(" ", "").partition("->")
     sizes: dict[str, int] = {}
@@ -75,7 +81,7 @@ def _einsum(args: tuple[Any, ...], output: Any) -> Any:
         sizes |= dict(zip(before, operand.shape, strict=False))
         sizes |= dict(zip(reversed(after), reversed(operand.shape), strict=False))
     summed = [letter for letter in sizes if (letter not in right if arrow else left.count(letter) > 1)]
-    return output.numel() * prod(sizes[letter] for letter in summed)
+    return int(output.numel() * prod(sizes[letter] for letter in summed))
 
 
 _MACS = {

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +21,7 @@ class Linear(LayerKind):
     def weights(self, module: "nn.Module") -> dict[str, int]:
         return {"weight": 0}
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         features: Any = module.in_features
         return int(output.numel()) * int(features)
 
@@ -43,5 +44,5 @@ class TransformersConv1D(LayerKind):
     def weights(self, module: "nn.Module") -> dict[str, int]:
         return {"weight": 1}
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         return int(output.numel()) * int(args[0].shape[-1])

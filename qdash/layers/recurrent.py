@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +28,7 @@ class Recurrent(LayerKind):
         names: Any = getattr(module, "_flat_weights_names", ("weight_ih", "weight_hh"))
         return {name: 0 for name in names if name.startswith("weight_")}
 
-    def macs(self, module: "nn.Module", args: tuple[Any, ...], output: Any) -> int:
+    def macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         from qdash.instrument.weights import effective_weight
 
         data: Any = args[0].data  # of a tensor, or of a PackedSequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from qdash.registry import Member, Registry
 
 if TYPE_CHECKING:
-    from qdash.engine.bench import Bench, Item, Measured
+    from qdash.engine.bench import Bench
+    from qdash.engine.item import Item, Measured
 
 REGISTRY: "Registry[Method]" = Registry("methods")
 

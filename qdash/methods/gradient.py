@@ -8,7 +8,8 @@ from pydantic import Field
 from qdash.methods.base import REGISTRY, Method
 
 if TYPE_CHECKING:
-    from qdash.engine.bench import Bench, Item, Measured
+    from qdash.engine.bench import Bench
+    from qdash.engine.item import Item, Measured
 
 
 @REGISTRY.register("gradient")

@@ -1,12 +1,16 @@
 """Only this layer quantized: the exact effect of one layer."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from qdash.methods.base import REGISTRY, Method
 
 if TYPE_CHECKING:
-    from qdash.engine.bench import Bench, Item, Measured
+    from torch import Tensor
+
+    from qdash.engine.bench import Bench
+    from qdash.engine.item import Item, Measured
+    from qdash.instrument.calls import Override
 
 
 @REGISTRY.register("one_at_a_time")
@@ -31,5 +35,5 @@ class OneAtATime(Method):
         return bench.work_from(layer) * (1 + is_trained(bench.settings[0])) + local_work(bench, layer)
 
     @staticmethod
-    def _output(bench: "Bench", item: "Item", overrides: Any) -> Any:
+    def _output(bench: "Bench", item: "Item", overrides: "Mapping[str, Override]") -> "Tensor":
         return bench.replay(overrides, item.layer)

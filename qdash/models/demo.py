@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @REGISTRY.register("demo")
-class Demo(ModelSource):
+class DemoNetwork(ModelSource):
     """Small trained networks: a ResNet, a MobileNet with depthwise layers, a vision transformer, an LSTM."""
 
     prefix: ClassVar[str] = "demo"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @REGISTRY.register("python")
-class Python(ModelSource):
+class PythonModel(ModelSource):
     """A callable that returns the `nn.Module`; its weights may come from `--weights FILE`."""
 
     prefix: ClassVar[str] = "python"

@@ -27,7 +27,7 @@ class Cells(NamedTuple):
         return self.mass.shape[1] > 1 and self.mass.strides[1] == 0
 
     def take(self, rows: slice | np.ndarray) -> "Cells":
-        """Some of the rows; points stay points."""
+        """Some of the rows, (some, cells); points stay points."""
         low = self.low[rows]
         return Cells(low, low if self.points else self.high[rows], self.mass[rows])
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from qdash.quant.cells import Cells
 
-BINS = 65_536
 NEGATIVE = 32_768
 
 
@@ -19,13 +18,6 @@ class LogHistogram(NamedTuple):
 
     bins: np.ndarray
     counts: np.ndarray
-
-    def merged(self, other: "LogHistogram") -> "LogHistogram":
-        """The histogram of both."""
-        bins, place = np.unique(np.concatenate([self.bins, other.bins]), return_inverse=True)
-        counts = np.zeros(len(bins), np.int64)
-        np.add.at(counts, place, np.concatenate([self.counts, other.counts]))
-        return LogHistogram(bins, counts)
 
     def cells(self, minimum: float, maximum: float) -> Cells:
         """One row of cells in ascending order, within the exact [minimum, maximum].
@@ -49,17 +41,6 @@ class LogHistogram(NamedTuple):
 def bin_indices(values: np.ndarray) -> np.ndarray:
     """The bin of each value, int32 of the same shape, 0 … 65,535; values are taken as float32."""
     return (np.asarray(values, np.float32).view(np.int32) >> 16) & 0xFFFF
-
-
-def count(values: np.ndarray) -> np.ndarray:
-    """Dense counts of finite values, (65,536,) int64: they merge by addition."""
-    return np.bincount(bin_indices(values).ravel(), minlength=BINS)
-
-
-def sparse(counts: np.ndarray) -> LogHistogram:
-    """The occupied bins of dense counts."""
-    bins = np.flatnonzero(counts)
-    return LogHistogram(bins.astype(np.int32), np.asarray(counts)[bins].astype(np.int64))
 
 
 def bin_edges(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

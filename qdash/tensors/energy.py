@@ -26,7 +26,7 @@ def noise(x: Tensor, y: Tensor) -> Tensor:
 
 
 def rows_energy(x: Tensor) -> Tensor:
-    """Σ x² of each row of (rows, …), float64.
+    """Σ x² of each row of (rows, …), (rows,) float64.
 
     float32 blocks of at most 4,096 values are summed by the vectorised norm kernel and added up in float64: three
     times faster than converting first, and within 1e-6 of it. What overflows float32 is summed in float64 throughout.
@@ -42,5 +42,5 @@ def rows_energy(x: Tensor) -> Tensor:
 
 
 def rows_noise(x: Tensor, y: Tensor) -> Tensor:
-    """Σ (x − y)² of each row, differences and sums in float64."""
+    """Σ (x − y)² of each row of two (rows, …), (rows,): differences and sums in float64."""
     return rows_energy(x.double() - y.double())

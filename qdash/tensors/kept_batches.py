@@ -1,7 +1,6 @@
 """Samples that came in batches of different shapes: they stay together as they came."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from qdash.tensors.trees import map_tensors, tensors
 class KeptBatches(Samples):
     """A list of (input, labels) whose tensors have the samples along axis 0; shapes differ between batches."""
 
-    def __init__(self, batches: Sequence[tuple[Any, Tensor | None]], origin: str):
+    def __init__(self, batches: Sequence[tuple[object, Tensor | None]], origin: str):
         self._parts = [
             ArraySamples(inputs, target, f"{origin}, batch {n}") for n, (inputs, target) in enumerate(batches)
         ]
@@ -26,11 +25,11 @@ class KeptBatches(Samples):
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
+    def fetch(self, indices: Sequence[int]) -> tuple[object, Tensor | None]:
         """Of one batch; raises ValueError where indices of several are mixed."""
         (part,) = np.unique(self._part(np.asarray(indices)))
-        found: tuple[Any, Tensor | None] = self._parts[part].fetch([int(i - self._starts[part]) for i in indices])
-        return found
+        of_part: ArraySamples = self._parts[part]
+        return of_part.fetch([int(i - self._starts[part]) for i in indices])
 
     def groups(self, indices: np.ndarray, size: int) -> list[np.ndarray]:
         """Batch by batch as they came; large ones in pieces."""

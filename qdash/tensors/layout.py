@@ -4,7 +4,10 @@ from torch import Tensor
 
 
 def in_memory_order(x: Tensor, leading: int = 0) -> Tensor:
-    """The same values with all axes but the first `leading` ones sorted by stride, so that flattening is a view."""
+    """The same values with all axes but the first `leading` ones sorted by stride, so that flattening is a view.
+
+    x: of any shape and dtype.
+    """
     return x if x.is_contiguous() else x.permute(_order(x, leading))
 
 

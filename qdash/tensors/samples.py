@@ -4,13 +4,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qdash.errors import DataError
+from qdash.tensors.call import Args, Kwargs
 from qdash.tensors.trees import map_tensors, tensors
 
 
@@ -18,8 +18,8 @@ from qdash.tensors.trees import map_tensors, tensors
 class Batch:
     """The arguments of one forward, and the labels of its samples."""
 
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: Args
+    kwargs: Kwargs
     target: Tensor | None
     size: int
 
@@ -30,8 +30,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        moved = map_tensors(lambda t: t.to(device), [self.args, self.kwargs, self.target])
-        return Batch(tuple(moved[0]), moved[1], moved[2], self.size)
+        moved = map_tensors(lambda t: t.to(device), (self.args, self.kwargs, self.target))
+        return Batch(*moved, self.size)
 
 
 class Samples(ABC):
@@ -44,16 +44,19 @@ class Samples(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
+    def fetch(self, indices: Sequence[int]) -> tuple[object, Tensor | None]:
         """(input tree, labels or None), stacked along axis 0."""
 
     def groups(self, indices: np.ndarray, size: int) -> list[np.ndarray]:
-        """The samples of each batch of one pass: at most `size` that can be fetched together."""
+        """The samples of each batch of one pass: at most `size` that can be fetched together.
+
+        indices: (samples,) int64, as are those of each group, in their order.
+        """
         return [indices[start : start + size] for start in range(0, len(indices), size)]
 
     @abstractmethod
     def labels(self) -> np.ndarray | None:
-        """All labels where they are one integer a sample, for stratified splits; None otherwise."""
+        """All labels, (samples,), where they are one integer a sample, for stratified splits; None otherwise."""
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Raises DataError where a sample holds NaN or Inf."""
@@ -74,7 +77,7 @@ class Samples(ABC):
             found.append(hasher.digest())
         return found
 
-    def _check_finite(self, inputs: Any, indices: Sequence[int]) -> None:
+    def _check_finite(self, inputs: object, indices: Sequence[int]) -> None:
         for tensor in tensors(inputs):
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()) and not _is_mask(tensor):
                 bad = (~torch.isfinite(tensor).flatten(1)).any(1).nonzero()[0].item()
@@ -91,7 +94,7 @@ def _is_mask(tensor: Tensor) -> bool:
 class ArraySamples(Samples):
     """Tensors of equal length along axis 0."""
 
-    def __init__(self, inputs: Any, target: Tensor | None, origin: str):
+    def __init__(self, inputs: object, target: Tensor | None, origin: str):
         if any(t.dim() == 0 for t in tensors(inputs)):
             raise DataError(f"{origin}: an input is a single number; the samples must lie along axis 0")
         lengths = {len(t) for t in tensors(inputs)}
@@ -110,7 +113,7 @@ class ArraySamples(Samples):
     def __len__(self) -> int:
         return self._length
 
-    def fetch(self, indices: Sequence[int]) -> tuple[Any, Tensor | None]:
+    def fetch(self, indices: Sequence[int]) -> tuple[object, Tensor | None]:
         at = torch.as_tensor(np.asarray(indices, dtype=np.int64))
         return map_tensors(lambda t: t[at], self._inputs), None if self._target is None else self._target[at]
 

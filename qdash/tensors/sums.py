@@ -18,10 +18,10 @@ class Sums:
         self._added: dict[str, None] = {}
 
     def add(self, name: str, value: Tensor | float) -> None:
-        """One of the names; nothing waits for the device."""
+        """Adds a scalar to one of the names; nothing waits for the device."""
         self._values[name] += value
         self._added[name] = None
 
     def found(self) -> dict[str, Tensor]:
-        """Those that were added to, in the order of their first time."""
+        """Those that were added to, float64 scalars, in the order of their first time."""
         return {name: self._values[name] for name in self._added}

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import torch
 
-from qdash.engine.bench import Item
+from qdash.engine.bench import Recording
+from qdash.engine.item import Item
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import SweepSpec, checked
@@ -47,8 +48,8 @@ def test_no_layer_waits(model, mode, method, tmp_path, monkeypatch):
     )
     member = family("methods").create(method)
     with ExitStack() as stack:
-        recording = {"keep_inputs": member.keeps_inputs, "records_gradients": member.records_gradients}
-        prepared = prepare(stack, spec, spec.settings(), "*", tmp_path, **recording)
+        recording = Recording(member.keeps_inputs, member.records_gradients)
+        prepared = prepare(stack, spec, spec.settings(), "*", tmp_path, recording)
         ensure_calibrated(prepared, spec, lambda: None)
         bench, evaluation = prepared.bench, prepared.workload.evaluation
         items = [Item(layer, spec.settings()[0]) for layer in bench.layers]

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.site import Site
 from qdash.layers.convolution import Convolution
 from qdash.layers.linear import Linear
 from qdash.registry import family
@@ -21,7 +22,7 @@ def never_asked():
 
 def quantizer(module, statistics=never_asked, **setting):
     kind = Linear() if isinstance(module, nn.Linear) else Convolution()
-    return LayerQuantizer("layer", module, kind, Setting(**setting), statistics)
+    return LayerQuantizer(Site(module, kind, statistics), Setting(**setting))
 
 
 def linear(inputs=48, outputs=8, seed=0):

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
+from histograms import count, sparse
 
 from qdash.calibration.summaries import TensorSummary
-from qdash.quant.log_histogram import count, sparse
 from qdash.results.sweep import described
 from qdash.spec import Setting
 

@@ -3,10 +3,10 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from histograms import count, sparse
 from scipy.stats import entropy
 
 from qdash.observers.entropy import bin_edges, kl_divergences
-from qdash.quant.log_histogram import count, sparse
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
 

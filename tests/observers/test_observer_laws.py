@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from histograms import count, sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qdash.quant.log_histogram import count, sparse
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
 

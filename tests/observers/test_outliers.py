@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from histograms import count, sparse
 
-from qdash.quant.log_histogram import count, sparse
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
 

@@ -114,7 +114,7 @@ def test_torch_and_numpy_parameters_are_one_function(low, width):
     low = np.array(low)
     high = low + width
     ours = affine_parameters(low, high, -128, 127)
-    theirs = affine_parameters(torch.from_numpy(low), torch.from_numpy(high), -128, 127, torch)
+    theirs = affine_parameters(torch.from_numpy(low), torch.from_numpy(high), -128, 127)
     assert [t.numpy().tolist() for t in theirs] == [part.tolist() for part in ours]
     assert [t.dtype for t in theirs] == [torch.float32, torch.int32]
 
@@ -151,8 +151,8 @@ def test_power_of_two_scales_are_the_next_power_and_clip_nothing_more(q_max, low
 
     def parameters(power_of_two, xp=np, kind=np.asarray):
         if symmetric:
-            return symmetric_parameters(kind(low), kind(high), q_max, xp, power_of_two)
-        return affine_parameters(kind(low), kind(high), 0, q_max, xp, power_of_two)
+            return symmetric_parameters(kind(low), kind(high), q_max, power_of_two)
+        return affine_parameters(kind(low), kind(high), 0, q_max, power_of_two)
 
     (plain, _), (scale, zero_point) = parameters(False), parameters(True)
     assert np.frexp(scale[0])[0] == 0.5

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from histograms import count, sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
@@ -12,7 +13,6 @@ from scipy.stats import kurtosis as kurtosis_of_values
 from qdash.quant.affine import fake_quantize
 from qdash.quant.cells import Cells, linear_histogram, magnitudes, quantile
 from qdash.quant.coarse import coarsened
-from qdash.quant.log_histogram import count, sparse
 from qdash.quant.minifloat import E4M3FN
 from qdash.quant.moments import kurtosis
 from qdash.quant.squared_error import squared_error as rounded_squared_error

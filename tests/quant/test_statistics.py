@@ -1,8 +1,8 @@
 """Statistics from values and from a calibration pass."""
 
 import numpy as np
+from histograms import count, sparse
 
-from qdash.quant.log_histogram import count, sparse
 from qdash.quant.statistics import Statistics
 
 

@@ -1,16 +1,16 @@
 """The gradient estimate of each layer's effect on the model's output, on the batch of a bench."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from qdash.engine.bench import Bench, Item, Measured, Stopwatch
+from qdash.engine.bench import Bench
 from qdash.engine.gradient.differences import Differences, differences_of
 from qdash.engine.gradient.passes import DIVERGENCE, ERROR, LOSS, Pass, plan, run_passes
+from qdash.engine.item import Item, Measured, Stopwatch
 from qdash.engine.tape.edges import Gradients, products
-from qdash.instrument.calls import Override
 from qdash.tensors.sums import Sums
 
 
@@ -27,6 +27,14 @@ class Products:
     reached: bool = True
 
 
+@dataclass
+class _OfBatch:
+    """What is known of the current batch: the gradients of all passes, or every item's estimate."""
+
+    passes: list[Pass] = field(default_factory=list)
+    estimates: dict[Item, Measured] = field(default_factory=dict)
+
+
 def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, loss_passes: int) -> Iterator[Measured]:
     """One Measured per item; the backward passes are run once per batch.
 
@@ -39,21 +47,21 @@ def estimated(bench: Bench, items: Sequence[Item], passes: int, kl_passes: int, 
 
 
 def _item_by_item(bench: Bench, items: Sequence[Item], planned: Sequence[str]) -> Iterator[Measured]:
-    if "passes" not in bench.memo:
+    if not bench.kept(_OfBatch).passes:
         found: list[Pass] = []
         run_passes(bench, planned, lambda _, each: found.append(each))
-        bench.memo["passes"] = found
+        bench.kept(_OfBatch).passes = found  # running them may have loaded the batch anew
     for item in items:
         with Stopwatch() as watch:
             differences, filled = differences_of(bench, item), _empty(bench, planned)
-            for number, each in enumerate(bench.memo["passes"]):
+            for number, each in enumerate(bench.kept(_OfBatch).passes):
                 _fill(filled, number, each, differences)
             measured = _concluded(bench, item, planned, filled, differences.sums)
         yield replace(measured, seconds=watch.seconds)
 
 
 def _pass_by_pass(bench: Bench, items: Sequence[Item], planned: Sequence[str]) -> Iterator[Measured]:
-    known: dict[Item, Measured] = bench.memo.setdefault("estimates", {})
+    known = bench.kept(_OfBatch).estimates
     new = [item for item in items if item not in known]
     if new:
         known |= _all_at_once(bench, new, planned)
@@ -112,7 +120,7 @@ def _concluded(bench: Bench, item: Item, planned: Sequence[str], filled: Product
         found, variance = _estimates(planned, filled, bench.reference[0].numel())
     else:
         found, variance = _measured(bench, item, planned), {}
-    return Measured(sums.found() | bench.weight_sums(item) | variance, found)
+    return Measured(sums.found() | bench.quantizers.weight_sums(item) | variance, found)
 
 
 def _estimates(planned: Sequence[str], filled: Products, outputs: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -139,9 +147,7 @@ def _estimates(planned: Sequence[str], filled: Products, outputs: int) -> tuple[
 
 def _measured(bench: Bench, item: Item, planned: Sequence[str]) -> dict[str, Tensor]:
     """Without a gradient a layer has no effect, or one that the model hides (`torch.no_grad`, `detach`): replayed."""
-    quantizers = bench.quantizers(item.layer, item.setting)
-    overrides: dict[str, Override] = {site: quantizer.run for site, quantizer in quantizers.items()}
-    found = bench.compared(bench.replay(overrides, item.layer))
+    found = bench.compared(bench.replay(bench.quantizers.only(item), item.layer))
     return {key: found[key] for what, key in ((ERROR, "noise"), (DIVERGENCE, "kl")) if what in planned}
 
 

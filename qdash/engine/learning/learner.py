@@ -42,7 +42,9 @@ class Learner:
             self.step = steps
 
     def learn(self, bench: Bench, loss: Loss) -> Tensor:
-        """One step on the bench's batch; the mean loss before it. Nothing is learned from gradients that aren't finite.
+        """One step on the bench's batch; the mean loss before it, a float64 scalar.
+
+        Nothing is learned from gradients that aren't finite.
 
         Raises ModelError where the model can't be differentiated.
         """
@@ -67,14 +69,14 @@ class Learner:
         return {name: module.trained() for name, module in self._modules.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """All that a new process needs to go on, besides `step`."""
+        """All that a new process needs to go on, besides `step`: name → tensor, of any shape."""
         found = dict(self._tensors)
         for name, tensor in self._tensors.items():
             found |= {f"{moment} {name}": value for moment, value in self._adam.state.get(tensor, {}).items()}
         return found
 
     def load_state(self, state: Mapping[str, Tensor], step: int) -> None:
-        """Goes on from what `state` gave."""
+        """Goes on from what `state` gave; KeyError where a tensor is missing."""
         self.step = step
         for name, tensor in self._tensors.items():
             tensor.detach().copy_(state[name])

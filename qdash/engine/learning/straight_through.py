@@ -28,7 +28,10 @@ def fake_quantize(
 
 
 def passed_through(x: Tensor, quantized: Tensor) -> Tensor:
-    """`quantized`, whose gradient goes to x as it is: for formats that take their scales from the values themselves."""
+    """`quantized`, whose gradient goes to x, of the same shape, as it is.
+
+    For formats that take their scales from the values themselves.
+    """
     return _PassedThrough.apply(x, quantized)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -48,7 +51,7 @@ def lsq_gradient_scale(values: int, scale: Tensor, largest: Tensor) -> float:
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, format: Any, scheme: str, gradient_scale: float
+        ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, format: ScaledFormat, scheme: str, gradient_scale: float
     ) -> Tensor:
         quantized: Tensor = format.fake_quantize(x, scale, zero_point, scheme)
         inside = _inside(x, scale, zero_point, format, scheme)
@@ -58,7 +61,7 @@ class _FakeQuantize(torch.autograd.Function):
         return quantized
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         inside, slope = ctx.saved_tensors
         (gradient,) = gradients
         gradient = gradient.to_dense() if gradient.is_sparse else gradient
@@ -72,12 +75,12 @@ class _PassedThrough(torch.autograd.Function):
         return quantized.view_as(quantized)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         return gradient.to_dense() if gradient.is_sparse else gradient, None
 
 
-def _inside(x: Tensor, scale: Tensor, zero_point: Tensor, format: Any, scheme: str) -> Tensor:
+def _inside(x: Tensor, scale: Tensor, zero_point: Tensor, format: ScaledFormat, scheme: str) -> Tensor:
     limits = getattr(format, "limits", None)
     if limits is None:
         low, high = ends(scale, zero_point, format, scheme)

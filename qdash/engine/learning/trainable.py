@@ -1,20 +1,20 @@
 """A layer that learns under quantization: latent weights, and scales where asked for, on their way to the grid."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qdash.calibration.ranges import weight_parameters
 from qdash.engine.learning.straight_through import ends, fake_quantize, lsq_gradient_scale, passed_through
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.site import Site
 from qdash.engine.trained import TrainedLayer
+from qdash.formats.base import ScaledFormat
 from qdash.instrument.weights import effective_weight, identity, substituted
-from qdash.layers.base import LayerKind
 from qdash.quant.affine import QuantParameters
-from qdash.quant.statistics import Statistics
 from qdash.registry import family
 from qdash.spec import Setting
 
@@ -22,14 +22,14 @@ from qdash.spec import Setting
 class LearnedScale:
     """S = S₀·exp(g/Q) with Q the highest level: positive, and a step of g moves the ends by one step of the grid."""
 
-    def __init__(self, scale: Tensor, zero_point: Tensor, format: object, scheme: str, learned: bool):
+    def __init__(self, scale: Tensor, zero_point: Tensor, format: ScaledFormat, scheme: str, learned: bool):
         self.start, self.zero_point = scale, zero_point
-        low, high = ends(scale, zero_point, format, scheme)  # type: ignore[arg-type]
+        low, high = ends(scale, zero_point, format, scheme)
         self.largest = torch.maximum(-low, high)
         self.growth = torch.zeros_like(scale, requires_grad=True) if learned else None
 
     def scale(self) -> Tensor:
-        """With the graph back to the growth where it is learned."""
+        """Of the shape it started with; with the graph back to the growth where it is learned."""
         if self.growth is None:
             return self.start
         return self.start * torch.exp(self.growth * self.start / self.largest)
@@ -68,7 +68,7 @@ class TrainableWeight:
         return not bool(self._step.any())
 
     def quantized(self) -> Tensor:
-        """Like the weight, with the graph back to what is trained."""
+        """Of shape, dtype and layout of the weight, with the graph back to what is trained."""
         rows = self._on_grid(self._rows + self.displacement * self._step)
         restored = self._granularity.restore(rows, tuple(self._weight.shape), self._axis)
         return torch.empty_like(self._weight).copy_(restored)
@@ -89,20 +89,18 @@ class TrainableLayer(LayerQuantizer):
 
     def __init__(
         self,
-        name: str,
-        module: nn.Module,
-        kind: LayerKind,
+        site: Site,
         setting: Setting,
-        statistics: Callable[[str], Statistics],
         calibrated: Sequence[str],
         device: torch.device,
         learned_scale: bool = False,
         shared: dict[int, TrainableWeight] | None = None,
     ):
-        super().__init__(name, module, kind, setting, statistics)
+        super().__init__(site, setting)
+        module = self.module
         shared = {} if shared is None else shared
         self.trainable: dict[str, TrainableWeight] = {}
-        for path, axis in kind.weights(module).items():
+        for path, axis in self.kind.weights(module).items():
             weight, key = effective_weight(module, path), identity(module, path)
             if weight.numel():
                 if key not in shared:

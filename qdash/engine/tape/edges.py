@@ -6,14 +6,14 @@ what a gradient taken at it would mean.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from qdash.errors import ModelError
-from qdash.instrument.calls import Forward, Instrument, Override
+from qdash.instrument.calls import Instrument, Override
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.layout import aligned
 from qdash.tensors.trees import map_tensors, tensors
 
@@ -72,9 +72,9 @@ class EdgeCapture:
         return shaped(self.inputs), shaped(self.outputs)
 
     def _override(self, name: str) -> Override:
-        def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            given, returned = _Seen(), _Seen(view=False)
-            args, kwargs = map_tensors(given.see, [args, kwargs])
+        def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
+            given, returned = _Edges(), _Edges(view=False)
+            args, kwargs = map_tensors(given.see, (args, kwargs))
             self.inputs.setdefault(name, []).append(given.edges)
             before = [tensor._version for tensor in tensors([args, kwargs])]
             output = forward(*args, **kwargs)
@@ -119,12 +119,12 @@ def products(
     return total
 
 
-def floating(tree: Any) -> list[Tensor]:
-    """The tensors whose edges were remembered, in the same order."""
+def floating(tree: object) -> list[Tensor]:
+    """The tensors whose edges were remembered, of any shape, in the same order."""
     return [t for t in tensors(tree) if t.is_floating_point()]
 
 
-class _Seen:
+class _Edges:
     """Remembers the edges of one call's tensors. One that comes twice stays one (attention tells by that whether query,
     key and value are the same) and is counted once."""
 

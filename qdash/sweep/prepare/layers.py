@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
+from qdash.errors import ModelError, SpecError
 from qdash.instrument.calls import ROOT
 from qdash.instrument.folding import Folding
 from qdash.instrument.operations import Operation
 from qdash.instrument.weights import identity, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.spec import matches
 from qdash.sweep.prepare.survey import Survey
 
 FUNCTIONAL = "functional"
+Skipped = dict[str, str | int | float]  # JSON: name, type, params, macs, reason
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,28 @@ class Found:
 
     layers: dict[str, LayerKind]
     tied: dict[str, dict[str, LayerKind]]
-    skipped: list[dict[str, Any]]
+    skipped: list[Skipped]
     covered_macs: dict[str, float]
+
+    @property
+    def kinds(self) -> dict[str, LayerKind]:
+        """Of every module of every layer."""
+        return self.layers | {name: kind for others in self.tied.values() for name, kind in others.items()}
+
+    def selected(self, patterns: str) -> "Found":
+        """The layers that a pattern matches, by their own name or that of a module they share a weight with.
+
+        patterns: comma-separated globs. Raises SpecError where nothing matches.
+        """
+        sites = {name: (name, *self.tied.get(name, ())) for name in self.layers}
+        chosen = {n: kind for n, kind in self.layers.items() if any(matches(site, patterns) for site in sites[n])}
+        if not chosen:
+            names = ", ".join(list(self.layers)[:8]) + (", …" if len(self.layers) > 8 else "")
+            raise SpecError(f"no layer matches --layers {patterns!r}; layers are: {names}")
+        reason = f"not selected by --layers {patterns}"
+        left = [_entry(name, "", 0, self.covered_macs[name], reason) for name in self.layers if name not in chosen]
+        tied = {name: others for name, others in self.tied.items() if name in chosen}
+        return Found(chosen, tied, self.skipped + left, self.covered_macs)
 
 
 def kinds_of(modules: Mapping[str, nn.Module]) -> dict[str, LayerKind]:
@@ -43,7 +65,10 @@ def kinds_of(modules: Mapping[str, nn.Module]) -> dict[str, LayerKind]:
 
 
 def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Folding, functional: bool) -> Found:
-    """From what one forward called; functional operations only where they are asked for."""
+    """From what one forward called; functional operations only where they are asked for.
+
+    Raises ModelError where there is no layer.
+    """
     called = sorted((name for name in census.kinds if name in census.first_call), key=census.first_call.__getitem__)
     chosen = [name for name in called if functional or not isinstance(modules[name], Operation)]
     layers: dict[str, LayerKind] = {}
@@ -53,11 +78,19 @@ def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Foldi
         layers[first] = census.kinds[first]
         if others:
             tied[first] = {name: census.kinds[name] for name in others}
+    if not layers:
+        raise ModelError(_no_layer(modules))
     covered = {name: sum(census.covered_macs.get(s, 0.0) for s in (name, *tied.get(name, ()))) for name in layers}
     skipped = _skipped_modules(modules, census, set(chosen), folding)
     if not functional:
         skipped += _skipped_operations(modules, census)
     return Found(layers, tied, skipped, covered)
+
+
+def _no_layer(modules: Mapping[str, nn.Module]) -> str:
+    types = sorted({type(module).__name__ for name, module in modules.items() if name != ROOT})
+    shown = ", ".join(types) or type(modules[ROOT]).__name__
+    return f"the model has no quantizable layer (it has {shown}); see: python -m qdash list layers"
 
 
 def _groups(names: list[str], modules: Mapping[str, nn.Module], kinds: Mapping[str, LayerKind]) -> list[list[str]]:
@@ -93,7 +126,7 @@ def _parts(name: str, module: nn.Module, kind: LayerKind) -> set[str]:
 
 def _skipped_modules(
     modules: Mapping[str, nn.Module], census: Survey, chosen: set[str], folding: Folding
-) -> list[dict[str, Any]]:
+) -> list[Skipped]:
     kinds = census.kinds
     norms = {fold.norm: f"folded into {fold.layer}" for fold in folding.folds}
     norms |= {norm: f"a BatchNorm that stays FP32: {reason}" for norm, reason in folding.left.items()}
@@ -107,7 +140,7 @@ def _skipped_modules(
     return skipped
 
 
-def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[dict[str, Any]]:
+def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[Skipped]:
     names = (name for name in census.first_call if isinstance(modules[name], Operation))
     return [
         _entry(n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n)))
@@ -120,7 +153,7 @@ def _operation_reason(weight: str | None) -> str:
     return f"a functional operation{reads}; --include functional quantizes its operands"
 
 
-def _entry(name: str, type_name: str, params: int, macs: float, reason: str) -> dict[str, Any]:
+def _entry(name: str, type_name: str, params: int, macs: float, reason: str) -> Skipped:
     return {"name": name, "type": type_name, "params": params, "macs": macs, "reason": reason}
 
 

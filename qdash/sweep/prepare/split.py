@@ -23,7 +23,10 @@ def split_in_two(count: int, labels: np.ndarray | None, seed: int) -> tuple[np.n
 
 
 def choose(indices: np.ndarray, wanted: int | None, seed: int, what: str) -> tuple[np.ndarray, list[str]]:
-    """The first `wanted` of a seeded shuffle, all where None or more than there are; and what to say about it."""
+    """The first `wanted` of a seeded shuffle, all where None or more than there are; and what to say about it.
+
+    indices: (samples,) int64.
+    """
     shuffled = np.random.default_rng(seed).permutation(indices)
     if wanted is not None and wanted > len(indices):
         return shuffled, [f"{wanted} {what} samples were asked for; all {len(indices)} there are, are used"]

@@ -1,14 +1,15 @@
 """One forward in which everything is seen: modules and functional operations, and what each multiplies."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import nn
 
 from qdash.instrument.arguments import inputs_of
-from qdash.instrument.calls import Forward, Instrument
+from qdash.instrument.calls import Instrument
 from qdash.instrument.operations import Operation
-from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.base import LayerKind
+from qdash.layers.functional import Functional
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import cloned
 
@@ -26,11 +27,11 @@ class Survey:
         self.macs: dict[str, float] = {}
         self.covered_macs: dict[str, float] = {}
         self.reads: dict[str, str] = {}
-        self._operation = next(entry.create() for entry in REGISTRY if entry.name == "functional")
+        self._operation = Functional()
         self._parameters = {id(p): name for name, p in instrument.model.named_parameters(remove_duplicate=False)}
         self._samples = 1
 
-    def take(self, batch: Batch) -> Any:
+    def take(self, batch: Batch) -> object:
         """The model's output on the batch; operations join the instrument's modules."""
         self._samples = batch.size
         self.instrument.shows = self.shows
@@ -54,7 +55,7 @@ class Survey:
         kind = next((self.kinds[name] for name in reversed(open_calls) if name in self.kinds), None)
         return kind is None or operation in kind.inner_operations
 
-    def _see(self, name: str, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _see(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
         self.first_call.setdefault(name, len(self.first_call))
         module = self.instrument.modules[name]
         output = forward(*args, **kwargs)
@@ -65,12 +66,12 @@ class Survey:
             self._count(name, module, (*args, *kwargs.values()), output)
         return output
 
-    def _count(self, name: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def _count(self, name: str, module: nn.Module, args: Args, output: object) -> None:
         kind = self.kinds[name]
         for found, count in ((self.macs, kind.macs), (self.covered_macs, kind.weight_macs)):
             found[name] = found.get(name, 0.0) + count(module, args, output) / self._samples
 
-    def _note_weight(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _note_weight(self, name: str, module: nn.Module, args: Args, kwargs: Kwargs) -> None:
         kind = self.kinds[name]
         for argument, value in inputs_of(kind.inputs(module), args, kwargs).items():
             if argument in kind.weight_inputs(module) and id(value) in self._parameters:

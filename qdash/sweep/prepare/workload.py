@@ -34,7 +34,7 @@ class Workload:
     notes: list[str] = field(default_factory=list)
 
     def batches(self, samples: Samples, indices: np.ndarray, size: int) -> Iterator[Batch]:
-        """In order, on the device; the last one may be smaller."""
+        """In order of `indices`, (samples,) int64, on the device; the last one may be smaller."""
         for group in samples.groups(indices, size):
             yield samples.batch(group.tolist()).to(self.device)
 

@@ -64,17 +64,14 @@ def trainable(bench: Bench, layers: Sequence[str], setting: Setting, options: Qa
     """The modules of these layers, ready to learn together. Raises SpecError where scales can't be learned."""
     if options.learned_scale and setting.power_of_two_scales:
         raise SpecError("learned_scale and power-of-two scales exclude each other; leave one of them out")
-    assert bench.calibration is not None, "ranges are calibrated before they are trained"
+    assert bench.quantizers.calibration is not None, "ranges are calibrated before they are trained"
     shared: dict[int, TrainableWeight] = {}
     found = {}
     for site in (site for layer in layers for site in bench.sites(layer)):
-        inputs = bench.calibration.layers[site].inputs
+        inputs = bench.quantizers.calibration.layers[site].inputs
         found[site] = TrainableLayer(
-            site,
-            bench.instrument.modules[site],
-            bench.kinds[site],
+            bench.quantizers.site(site),
             setting,
-            bench.statistics_of(site),
             [name for name, summary in inputs.items() if len(summary.batch_minimum)],
             bench.reference.device,
             options.learned_scale,

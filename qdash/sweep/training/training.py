@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -19,9 +18,9 @@ from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.prepare.training_set import TrainingSet
+from qdash.sweep.works.schedule import SLICE_SECONDS
 
 _VERSION = 1
-_SLICE_SECONDS = 2.0
 _CHECKPOINT_SHARE = 0.02  # of the time may go into writing checkpoints, those at a stop aside
 
 
@@ -58,7 +57,7 @@ class Training:
         self._load_checkpoint()
         self._saved_at, self._saving_seconds = time.monotonic(), 0.0
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """JSON-ready: how it is trained."""
         epochs = self.steps / self.samples.batches_per_epoch
         return self._options.model_dump() | {
@@ -90,7 +89,7 @@ class Training:
 
     def advance(self, should_stop: Callable[[], bool]) -> Iterator[Step]:
         """About two seconds of training."""
-        deadline = time.monotonic() + _SLICE_SECONDS
+        deadline = time.monotonic() + SLICE_SECONDS
         while (step := self.step) < self.steps:
             size = self._load(step)
             for name, learner in self._learners.items():

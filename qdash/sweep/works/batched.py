@@ -1,8 +1,7 @@
 """A work that streams: batches are the outer loop, items the inner one; it stops and goes on between items."""
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from qdash.engine.bench import Bench, Measured
+from qdash.engine.bench import Bench, Recording
+from qdash.engine.item import Measured
 from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
 from qdash.records import Facts, Progress, Record, Score
@@ -22,12 +22,11 @@ from qdash.sweep.training.learners import layers_trained, layers_training, optio
 from qdash.sweep.training.training import Step, Training
 from qdash.sweep.works.cost import CostMeter
 from qdash.sweep.works.flush import fetched
+from qdash.sweep.works.position import START, Position
+from qdash.sweep.works.schedule import Schedule, Slice
 from qdash.tensors.heap import give_back, reused
 
 I = TypeVar("I")  # noqa: E741
-START = "start"
-_SLICE_SECONDS = 2.0
-_FIRST_SLICE_SECONDS = 0.5  # so that the chart stands soon
 
 
 class _Stopped(Exception):
@@ -37,10 +36,10 @@ class _Stopped(Exception):
 class BatchedWork(Generic[I]):
     """Subclasses say what the items are, how they are measured and under which names their scores are kept.
 
-    A position is `batch:item`. Whatever a new process lacks (model, calibration, recorded batch) is made again.
+    Whatever a new process lacks (model, calibration, recorded batch) is made again.
     """
 
-    recording: Mapping[str, bool] = {}
+    recording = Recording()
 
     def __init__(self, source: Source, settings: Sequence[Setting], layers: str, artifacts: str):
         self.source, self.settings, self._layers = source, settings, layers
@@ -82,7 +81,7 @@ class BatchedWork(Generic[I]):
 
     def learned(self, prepared: Prepared, training: Training) -> Iterator[Record]:
         """Takes over what was learned; called once in every process."""
-        prepared.bench.use_trained(layers_trained(prepared, self.settings, training))
+        prepared.bench.quantizers.use_trained(layers_trained(prepared, self.settings, training))
         return iter(())
 
     def options(self) -> tuple[Qat | None, int | None]:
@@ -127,20 +126,25 @@ class BatchedWork(Generic[I]):
             if not self._has_learned:
                 yield self._trained_so_far(prepared, position or START)
                 return
-        batch, first = self._placed(position, prepared)
+        place = Position.parse(position)
+        self.restore(place.state, prepared)
         items = self.items(prepared)
-        if first == 0 and batch == 0 and fresh:
+        if fresh and place.is_first:
             yield self._progress(prepared, START, 0.0)
-        deadline = time.monotonic() + (_FIRST_SLICE_SECONDS if (batch, first) == (0, 0) else _SLICE_SECONDS)
-        pending: list[tuple[Score, Measured]] = []
+        yield from self._measured(prepared, place, items, should_stop)
+
+    def _measured(
+        self, prepared: Prepared, place: Position, items: Sequence[I], should_stop: Callable[[], bool]
+    ) -> Iterator[Record]:
+        """A slice: scores, and where to go on."""
+        now, batch, done = Slice(should_stop, first=place.is_first), place.batch, place.item
         self._load(prepared, batch)
-        if first == 0:
-            pending += self.opening(prepared.bench, batch)
-        done = first
-        for item, measured in zip(items[first:], self.measure(prepared.bench, items[first:]), strict=False):
+        pending = list(self.opening(prepared.bench, batch)) if done == 0 else []
+        rest = items[done:]
+        for item, measured in zip(rest, self.measure(prepared.bench, rest), strict=False):
             pending.append((self.score(item, batch), measured))
             done += 1
-            if time.monotonic() > deadline or should_stop():
+            if now.over:
                 break
         scores = list(fetched(pending))
         yield from scores
@@ -149,7 +153,7 @@ class BatchedWork(Generic[I]):
 
     def _prepare(self) -> Prepared:
         self._stack.enter_context(reused())
-        prepared = prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, **self.recording)
+        prepared = prepare(self._stack, self.source, self.settings, self._layers, self._artifacts, self.recording)
         options, wanted = self.options()
         if options is not None:
             prepared.training_set = training_set(prepared.workload, self.source, options.batch_size, wanted)
@@ -168,21 +172,15 @@ class BatchedWork(Generic[I]):
         workload = prepared.workload
         return workload.evaluation.groups(workload.evaluation_indices, self.batch_size(prepared))
 
-    def _placed(self, position: str | None, prepared: Prepared) -> tuple[int, int]:
-        place, _, state = ("0:0" if position in (None, START) else str(position)).partition("|")
-        self.restore(state, prepared)
-        batch, _, item = place.partition(":")
-        return int(batch), int(item)
-
     def _next(self, prepared: Prepared, batch: int, done: int, items: Sequence[I]) -> Progress:
-        sizes = [len(group) for group in self._groups(prepared)]
-        place = f"{batch}:{done}" if done < len(items) else f"{batch + 1}:0"
-        ended = done == len(items) and (batch + 1 == len(sizes) or not self.items(prepared))
-        opening, costs = self.planned(prepared.bench, items)
-        per_sample = (opening + sum(costs)) / prepared.bench.batch.size
-        finished = sum(sizes[:batch]) * per_sample + opening + sum(costs[:done])
-        position = None if ended else f"{place}|{self.state()}".removesuffix("|")
-        return self._progress(prepared, position, finished, finished if ended else sum(sizes) * per_sample)
+        schedule = Schedule([len(group) for group in self._groups(prepared)])
+        following = schedule.following(batch, done, len(items))
+        if done == len(items) and not self.items(prepared):  # all are decided
+            following = None
+        finished, total = schedule.work(batch, done, *self.planned(prepared.bench, items))
+        if following is None:
+            return self._progress(prepared, None, finished, finished)
+        return self._progress(prepared, str(replace(following, state=self.state())), finished, total)
 
     def _progress(self, prepared: Prepared, position: str | None, done: float, total: float | None = None) -> Progress:
         if total is None:  # before the first item: one is as good as another

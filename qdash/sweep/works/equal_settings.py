@@ -3,9 +3,14 @@
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
-from qdash.engine.bench import Bench, Item, Measured
+from qdash.engine.bench import Bench
+from qdash.engine.item import Item, Measured
 from qdash.methods.base import Method
 from qdash.spec import Setting
+
+
+class _Models(dict[str, Hashable]):
+    """Key of a setting → identity of the whole model under it, on the current batch."""
 
 
 def measured_once(method: Method, bench: Bench, items: Sequence[Item]) -> Iterator[Measured]:
@@ -33,13 +38,13 @@ def distinct(method: Method, bench: Bench, items: Sequence[Item]) -> dict[Item, 
 
 def of_model(bench: Bench, setting: Setting) -> Hashable:
     """Equal for two settings that do the same to every layer on the current batch."""
-    kept: dict[str, Hashable] = bench.memo.setdefault("identities of the model", {})
-    if setting.key not in kept:
-        kept[setting.key] = tuple(_of_layer(bench, Item(layer, setting)) for layer in bench.layers)
-    return kept[setting.key]
+    known = bench.kept(_Models)
+    if setting.key not in known:
+        known[setting.key] = tuple(_of_layer(bench, Item(layer, setting)) for layer in bench.layers)
+    return known[setting.key]
 
 
 def _of_layer(bench: Bench, item: Item) -> Hashable:
     if len(bench.settings) < 2 or not bench.calls(item.layer):
         return item.setting.key
-    return tuple(q.fingerprint for q in bench.quantizers(item.layer, item.setting).values())
+    return tuple(q.fingerprint for q in bench.quantizers.of(item).values())

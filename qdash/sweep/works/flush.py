@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdash.engine.bench import Measured
+from qdash.engine.item import Measured
 from qdash.records import Score
 
 _KEPT = ("noise", "kl", "outcome", "flipped", "signal")

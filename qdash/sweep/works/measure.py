@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from qdash.engine.bench import Bench, Measured, Stopwatch
+from qdash.engine.bench import Bench
+from qdash.engine.item import Measured, Stopwatch
 from qdash.records import Score
 from qdash.spec import MeasureSpec, keep_key
 from qdash.sweep.prepare.prepare import Prepared
@@ -29,7 +30,7 @@ class MeasureWork(BatchedWork[KeepSet]):
     def measure(self, bench: Bench, items: Sequence[KeepSet]) -> Iterator[Measured]:
         for keep in items:
             with Stopwatch() as watch:
-                quantized = bench.quantized(self.spec.setting, frozenset(keep))
+                quantized = bench.quantizers.all_but(frozenset(keep), self.spec.setting)
                 found = bench.compared(bench.replay(quantized, self._first(bench, keep)))
             yield Measured({}, found, watch.seconds)
 

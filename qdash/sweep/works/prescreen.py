@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from qdash.engine.bench import Item
+from qdash.engine.bench import Recording
 from qdash.engine.gradient.estimate import estimated
+from qdash.engine.item import Item
 from qdash.errors import ModelError
 from qdash.sweep.prepare.prepare import Prepared
 
@@ -13,7 +14,7 @@ def suspicious_first(prepared: Prepared, items: Sequence[Item]) -> list[Item]:
 
     In network order where the model has no gradients. The same order in every process.
     """
-    bench = prepared.bench.twin(keep_inputs=True, records_gradients=True)
+    bench = prepared.bench.twin(Recording(inputs=True, gradients=True))
     try:
         bench.load(prepared.first)
         found = list(estimated(bench, items, passes=1, kl_passes=0, loss_passes=0))

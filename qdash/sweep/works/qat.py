@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from qdash.engine.bench import Bench, Measured, Stopwatch
+from qdash.engine.bench import Bench
+from qdash.engine.item import Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.trained import TrainedLayer
 from qdash.instrument.calls import Override
@@ -65,7 +66,7 @@ class QatWork(BatchedWork[str]):
 
     def measure(self, bench: Bench, items: Sequence[str]) -> Iterator[Measured]:
         for item in items:
-            overrides = self._tuned if item == QAT else bench.quantized(self.spec.setting, self._keep)
+            overrides = self._tuned if item == QAT else bench.quantizers.all_but(self._keep, self.spec.setting)
             with Stopwatch() as watch:
                 found = bench.compared(bench.replay(overrides, self._first(bench)))
             yield Measured({}, found, watch.seconds)
@@ -84,5 +85,4 @@ class QatWork(BatchedWork[str]):
         return bench.first_called(layer for layer in bench.layers if layer not in self._keep)
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
-        module, kind = bench.instrument.modules[name], bench.kinds[name]
-        return LayerQuantizer(name, module, kind, self.spec.setting, bench.statistics_of(name), trained)
+        return LayerQuantizer(bench.quantizers.site(name), self.spec.setting, trained)

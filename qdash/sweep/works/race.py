@@ -23,7 +23,7 @@ class Race:
         return _key(layer, setting) not in self._left
 
     def add(self, scores: Iterable[Score], fp32: np.ndarray) -> None:
-        """Counts a slice's layer scores; `fp32`: the baseline's outcomes on the same batch."""
+        """Counts a slice's layer scores; `fp32`: the baseline's outcomes on the same batch, (samples,)."""
         for score in scores:
             if score.kind == "layer":
                 difference = score.samples["outcome"] - fp32

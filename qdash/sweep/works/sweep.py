@@ -2,14 +2,14 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdash.engine.bench import Bench, Item, Measured
+from qdash.engine.bench import Bench, Recording
+from qdash.engine.item import Item, Measured
 from qdash.engine.local_errors import output_tensor
-from qdash.instrument.calls import Forward, Override
+from qdash.instrument.calls import Override
 from qdash.records import Score
 from qdash.registry import family
 from qdash.spec import Setting, SweepSpec
@@ -20,6 +20,7 @@ from qdash.sweep.works.equal_settings import distinct, measured_once, of_model
 from qdash.sweep.works.flush import count
 from qdash.sweep.works.prescreen import suspicious_first
 from qdash.sweep.works.race import Race
+from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.energy import noise
 from qdash.tensors.heap import give_back
 
@@ -33,11 +34,8 @@ class SweepWork(BatchedWork[Item]):
     def __init__(self, spec: str, artifacts: str):
         self.spec = SweepSpec.model_validate_json(spec)
         self._method = family("methods").create(self.spec.method)
-        self.recording = {
-            "keep_inputs": self._method.keeps_inputs,
-            "records_gradients": self._method.records_gradients,
-            "paranoid": self.spec.paranoid,
-        }
+        method = self._method
+        self.recording = Recording(method.keeps_inputs, method.records_gradients, self.spec.paranoid)
         self._race: Race | None = None
         self._items: list[Item] | None = None
         super().__init__(self.spec, self.spec.settings(), self.spec.layers, artifacts)
@@ -107,10 +105,10 @@ class SweepWork(BatchedWork[Item]):
 def _make_ready(bench: Bench, items: Sequence[Item]) -> None:
     """What stays in memory is made before what comes and goes, which would be scattered around it."""
     for item in items:
-        for quantizer in bench.quantizers(item.layer, item.setting).values():
+        for quantizer in bench.quantizers.of(item).values():
             quantizer.make_ready()
-    assert bench.calibration is not None, "the calibration comes first"
-    bench.calibration.release()
+    assert bench.quantizers.calibration is not None, "the calibration comes first"
+    bench.quantizers.calibration.release()
     give_back()
 
 
@@ -126,7 +124,7 @@ def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[
     sums = torch.zeros(len(bench.layers), 2, dtype=torch.float64, device=bench.reference.device)
     rows = {site: sums[i] for i, layer in enumerate(bench.layers) for site in bench.sites(layer)}
     compared: set[str] = set()
-    quantized = bench.quantized(setting)
+    quantized = bench.quantizers.all_but(frozenset(), setting)
     overrides = {site: _comparing(bench, site, run, rows[site], compared) for site, run in quantized.items()}
     yield Score("all_quantized", "", setting.key, batch), Measured({}, bench.compared(bench.run(overrides)))
     for layer, (signal, lost) in zip(bench.layers, sums, strict=True):
@@ -136,9 +134,9 @@ def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[
 
 def _comparing(bench: Bench, site: str, run: Override, sums: Tensor, compared: set[str]) -> Override:
     """Runs the module and adds to `sums` (2,) the energies of its FP32 output and of its error."""
-    expected = zip(bench.references(site), bench.reference_energies(site), strict=True)
+    expected = zip(bench.fp32.outputs(site), bench.fp32.energies(site), strict=True)
 
-    def override(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
         output = run(forward, args, kwargs)
         known, got = next(expected, None), output_tensor(output)
         if known is not None and known[0].shape == got.shape:
