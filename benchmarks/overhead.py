@@ -103,7 +103,7 @@ def _layer_by_layer(prepared: Prepared, plain: nn.Module, size: int) -> dict[str
                 for name, output in run(case):
                     found[name] = output
                     if way != "pure":
-                        bench.compared(output)
+                        bench.compared(bench.reader.read(output))
         for name in bench.layers:
             assert torch.equal(outputs[0][name], outputs[1][name]), name
             assert torch.equal(outputs[0][name], outputs[2][name]), name
@@ -154,7 +154,7 @@ def _quantizer(bench: Bench, name: str, plain: nn.Module, kind: LayerKind) -> La
 
 def _replayed(case: Case) -> Outputs:
     for name in case.quantizers:
-        yield name, case.bench.replay(case.bench.quantizers.only(Item(name, case.bench.settings[0])), name)
+        yield name, case.bench.replay(case.bench.quantizers.only(Item(name, case.bench.settings[0])), name).judged
 
 
 def _naive(case: Case) -> Outputs:

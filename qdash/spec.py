@@ -81,6 +81,8 @@ class Source(Frozen):
     """Where the model and the samples come from, which samples are used, and what is looked at besides modules.
 
     `include`: `functional` makes layers of the functional operations that carry quantized activations.
+    `output`: which of the model's outputs is judged, by index, key or path, or `all`; None for all, where class scores
+    are told by the labels. `class_axis`: where its classes lie. `ignore_label`: marks positions that don't count.
     `weights_key`: the entry of the weights file that holds them, where several fit.
     `memory_format`: `auto` lets convolutions run channels-last where the model can.
     """
@@ -92,6 +94,9 @@ class Source(Frozen):
     calibration_data: Data | None = None
     training_data: Data | None = None
     metric: Metric = "accuracy"
+    output: str | None = Field(None, min_length=1)
+    class_axis: int | None = None
+    ignore_label: int | None = None
     samples: int | None = Field(None, ge=1)
     calibration_samples: int | None = Field(None, ge=1)
     batch_size: int = Field(128, ge=1)

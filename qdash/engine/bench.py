@@ -11,6 +11,7 @@ from torch import Tensor
 from qdash.engine.item import Item
 from qdash.engine.outputs import OutputReader
 from qdash.engine.quantizers import Quantizers
+from qdash.engine.reading import Reading
 from qdash.engine.reference import Reference
 from qdash.engine.tape.edges import EdgeCapture, differentiating
 from qdash.engine.tape.replay import Recorder
@@ -22,6 +23,7 @@ from qdash.tensors.samples import Batch
 Kept = TypeVar("Kept")
 _CHECKED_SHARE = 0.1
 _NOTHING = Tape([], None, 0.0)
+_NO_READING = Reading(torch.empty(0), None, torch.empty(0))
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Bench:
         self._paranoid = recording.paranoid
         self._keep_inputs = frozenset(self.kinds if recording.inputs else ())
         self._kept: dict[type, Any] = {}
-        self.tape, self.fp32 = _NOTHING, Reference(_NOTHING, torch.empty(0))
+        self.tape, self.fp32 = _NOTHING, Reference(_NOTHING, _NO_READING)
 
     def load(self, batch: Batch, number: int = 0) -> None:
         """Records the FP32 forward of a batch.
@@ -81,7 +83,7 @@ class Bench:
 
     def unload(self) -> None:
         """Forgets what was recorded, before what comes next needs the memory."""
-        self.tape, self.fp32, self._kept = _NOTHING, Reference(_NOTHING, self.reference), {}
+        self.tape, self.fp32, self._kept = _NOTHING, Reference(_NOTHING, self.fp32.reading), {}
         if self.edges is not None:
             self.edges.clear()
 
@@ -97,12 +99,17 @@ class Bench:
         return found
 
     @property
-    def reference(self) -> Tensor:
-        """The model's FP32 output, (samples, classes, …) where there are classes."""
-        return self.fp32.output
+    def reference(self) -> Reading:
+        """Of the model's FP32 output."""
+        return self.fp32.reading
 
-    def differentiable_output(self) -> Tensor:
-        """The model's output of the recorded forward, with its graph; shaped like `reference`."""
+    @property
+    def device(self) -> torch.device:
+        """Where the model's output lies."""
+        return self.reference.judged.device
+
+    def differentiable_output(self) -> Reading:
+        """Of the recorded forward's output, with its graph."""
         return self.reader.read(self.tape.output, detach=False)
 
     def sites(self, layer: str) -> tuple[str, ...]:
@@ -120,10 +127,10 @@ class Bench:
 
     def replay(
         self, overrides: Mapping[str, Override], start: str, tape: Tape | None = None, detach: bool = True
-    ) -> Tensor:
+    ) -> Reading:
         """The model's output with overrides from layer `start` on; what came before is replayed.
 
-        Shaped like `reference`. tape: another than that of FP32. Raises ModelError where the model doesn't repeat its
+        tape: another than that of FP32. Raises ModelError where the model doesn't repeat its
         calls.
         """
         tape = tape or self.tape
@@ -132,16 +139,16 @@ class Bench:
             output = self.recorder.replay(tape, first, self.batch.args, self.batch.kwargs)
         return self.reader.read(output, detach)
 
-    def run(self, overrides: Mapping[str, Override]) -> Tensor:
-        """The model's output with overrides, from the start; shaped like `reference`."""
+    def run(self, overrides: Mapping[str, Override]) -> Reading:
+        """The model's output with overrides, from the start."""
         with self.instrument.overriding(overrides):
             return self.reader.read(self.recorder.run(self.batch.args, self.batch.kwargs))
 
-    def compared(self, output: Tensor) -> dict[str, Tensor]:
+    def compared(self, output: Reading) -> dict[str, Tensor]:
         """Comparison of a model output, shaped like `reference`, with FP32: name → (samples,) float64."""
         return self.reader.compare(output, self.reference, self.batch.target)
 
-    def check_replay(self, item: Item, replayed: Tensor) -> None:
+    def check_replay(self, item: Item, replayed: Reading) -> None:
         """Where the bench is paranoid: runs a random tenth of the items in full and compares the bits.
 
         Raises QdashError where they differ, which would be a fault of the replay.
@@ -152,7 +159,7 @@ class Bench:
         if draw < _CHECKED_SHARE:
             full = self.run(self.quantizers.only(item))
             self.checked += 1
-            if not torch.equal(full.nan_to_num(), replayed.nan_to_num()):
+            if not torch.equal(full.judged.nan_to_num(), replayed.judged.nan_to_num()):
                 raise QdashError(f"{item.layer}: the replayed output differs from that of a full forward; report this")
 
     def work_from(self, layer: str) -> float:

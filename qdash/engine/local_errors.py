@@ -8,6 +8,7 @@ from torch import Tensor
 from qdash.engine.bench import Bench
 from qdash.engine.item import Item, Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.reading import Reading
 from qdash.instrument.calls import Override
 from qdash.instrument.random_state import RandomState
 from qdash.spec import Setting
@@ -80,7 +81,7 @@ class LocalErrors:
 
 
 def measured_with_local_errors(
-    bench: Bench, item: Item, output: Callable[[Bench, Item, Mapping[str, Override]], Tensor]
+    bench: Bench, item: Item, output: Callable[[Bench, Item, Mapping[str, Override]], Reading]
 ) -> Measured:
     """The model-output comparison of one item, with the local errors of the layer.
 
@@ -92,7 +93,7 @@ def measured_with_local_errors(
         overrides = bench.quantizers.only(item)
         calls = bench.calls(item.layer)
         if len(calls) == 1:
-            local, site = LocalErrors(bench.reference.device), bench.tape.slots[calls[0]].name
+            local, site = LocalErrors(bench.device), bench.tape.slots[calls[0]].name
             (expected,), (signal,) = bench.fp32.outputs(site), bench.fp32.energies(site)
 
             def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
@@ -109,7 +110,7 @@ def measured_with_local_errors(
 
 def local_errors(bench: Bench, item: Item) -> dict[str, Tensor]:
     """From the layer's kept FP32 inputs; its forward is run, not the model's. Name of `_SUMS` → float64 scalar."""
-    local, state = LocalErrors(bench.reference.device), RandomState.now() if bench.recorder.draws else None
+    local, state = LocalErrors(bench.device), RandomState.now() if bench.recorder.draws else None
     for site, quantizer in bench.quantizers.of(item).items():
         forward = bench.instrument.forward_of(site)
         calls, expected = bench.tape.calls.get(site, ()), bench.fp32.outputs(site)

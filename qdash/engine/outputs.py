@@ -1,115 +1,98 @@
 """The model's output against FP32: energies, KL, outcomes and flips per sample."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from qdash.errors import DataError, ModelError
-from qdash.metrics.base import Metric
+from qdash.engine.reading import Reading
+from qdash.engine.scores import ScoreForm
+from qdash.errors import ModelError
+from qdash.metrics.base import Metric, over_positions
 from qdash.tensors.energy import rows_energy, rows_noise
-from qdash.tensors.trees import first_float
+from qdash.tensors.outputs import named_outputs
 
 
 @dataclass(frozen=True)
 class OutputReader:
-    """Reads the tensor that counts from a model's output and compares it with the reference.
+    """Reads what counts from a model's output and compares it with the reference.
 
-    class_axis: where class scores lie, None where the output holds no class scores (then KL is not computed).
+    judged: names of the outputs that SQNR is of, together. weights: of each, 1 over its FP32 energy over the
+    calibration set; empty where one is judged alone. scores, form: the output that holds class scores and how; None
+    where none does (then KL is not computed). valued: the output that a metric without classes compares with its
+    targets, None for all judged ones. ignore_label: marks positions that don't count.
     """
 
     metric: Metric
-    class_axis: int | None
+    judged: tuple[str, ...]
+    scores: str | None = None
+    form: ScoreForm | None = None
+    valued: str | None = None
+    ignore_label: int | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
-    def read(self, output: object, detach: bool = True) -> Tensor:
-        """(samples, classes, …) where there are classes, else the output as it is."""
-        tensor = first_float(output)
-        if tensor is None:
-            raise ModelError("the model's output holds no floating tensor; wrap the model so that it returns scores")
-        tensor = tensor.detach() if detach else tensor
-        return tensor if self.class_axis in (None, 1) else tensor.movedim(self.class_axis or 1, 1)
+    def read(self, output: object, detach: bool = True) -> Reading:
+        """Raises ModelError where the output has lost a part that an earlier one had."""
+        found = named_outputs(output)
+        wanted = {*self.judged, *filter(None, (self.scores, self.valued))}
+        if missing := wanted - found.keys():
+            raise ModelError(
+                f"the model's output has no {', '.join(sorted(missing))} on this batch (it has: {', '.join(found)}); "
+                "return the same parts every time"
+            )
+        judged = self._together(found)
+        scores = None if self.scores is None or self.form is None else self.form.logits(found[self.scores])
+        reading = Reading(judged, scores, judged if self.valued is None else found[self.valued])
+        return reading.detached() if detach else reading
 
-    def baseline(self, reference: Tensor, target: Tensor | None) -> dict[str, Tensor]:
-        """(samples,) float64: `signal` = Σ r², `outcome` of the metric. reference: as `read` gave it."""
-        outcome = self.metric.outcomes(reference, reference, target)
-        return {"signal": rows_energy(reference), "outcome": outcome.double()}
+    def baseline(self, reference: Reading, target: Tensor | None) -> dict[str, Tensor]:
+        """(samples,) float64: `signal` = Σ r², `outcome` of the metric."""
+        return {"signal": rows_energy(reference.judged), "outcome": self.outcomes(reference, reference, target)}
 
-    def compare(self, output: Tensor, reference: Tensor, target: Tensor | None) -> dict[str, Tensor]:
+    def compare(self, output: Reading, reference: Reading, target: Tensor | None) -> dict[str, Tensor]:
         """(samples,) float64: `noise` = Σ (r − r̃)², `energy` = Σ r̃², `dot` = Σ r·r̃, `outcome`; and with classes
         `kl` = KL(FP32 ‖ quantized) in nats, `flipped` = share of changed predictions."""
+        judged, expected = output.judged, reference.judged
         found = {
-            "noise": rows_noise(reference, output),
-            "energy": rows_energy(output),
-            "dot": (reference.double() * output.double()).flatten(1).sum(1),
-            "outcome": self.metric.outcomes(output, reference, target).double(),
+            "noise": rows_noise(expected, judged),
+            "energy": rows_energy(judged),
+            "dot": (expected.double() * judged.double()).flatten(1).sum(1),
+            "outcome": self.outcomes(output, reference, target),
         }
-        if self.class_axis is not None:
-            found["kl"] = divergence(reference, output)
-            changed = (reference.argmax(1) != output.argmax(1)).double()
-            found["flipped"] = changed if changed.dim() == 1 else changed.flatten(1).mean(1)
+        if output.scores is not None and reference.scores is not None:
+            valid = self.valid(target)
+            found["kl"] = divergence(reference.scores, output.scores, valid)
+            changed = (reference.scores.argmax(1) != output.scores.argmax(1)).double()
+            found["flipped"] = over_positions(changed, valid)
         return found
 
+    def outcomes(self, output: Reading, reference: Reading, target: Tensor | None) -> Tensor:
+        """(samples,) float64: of the metric."""
+        if self.metric.needs_classes:
+            assert output.scores is not None, "a metric of classes has class scores"
+            assert reference.scores is not None, "a metric of classes has class scores"
+            valid = self.valid(target)
+            known = target if valid is None or target is None else target.where(valid, 0)
+            return self.metric.outcomes(output.scores, reference.scores, known, valid).double()
+        return self.metric.outcomes(output.valued, reference.valued, target).double()
 
-def divergence(reference: Tensor, output: Tensor) -> Tensor:
+    def valid(self, target: Tensor | None) -> Tensor | None:
+        """Which labels count, of the labels' shape; None where all do."""
+        return None if self.ignore_label is None or target is None else target != self.ignore_label
+
+    def _together(self, found: Mapping[str, Tensor]) -> Tensor:
+        if len(self.judged) == 1:
+            return found[self.judged[0]]
+        parts = [found[name].flatten(1) * self.weights.get(name, 1.0) ** 0.5 for name in self.judged]
+        return torch.cat(parts, dim=1)
+
+
+def divergence(reference: Tensor, output: Tensor, valid: Tensor | None = None) -> Tensor:
     """KL(softmax(reference) ‖ softmax(output)) in nats over axis 1, mean over a sample's positions.
 
-    reference, output: (samples, classes, …); the result: (samples,) float64.
+    reference, output: (samples, classes, …); valid: (samples, …) positions that count; the result: (samples,) float64.
     """
     expected = torch.log_softmax(reference.double(), 1)
     got = torch.log_softmax(output.double(), 1)
-    positions = (expected.exp() * (expected - got)).sum(1)
-    return positions if positions.dim() == 1 else positions.flatten(1).mean(1)
-
-
-def reader_for(metric: Metric, output: object, target: Tensor | None, samples: int) -> OutputReader:
-    """Checks that the metric can be computed from this output and these labels, and finds the class axis.
-
-    Raises DataError with expected and got.
-    """
-    tensor = first_float(output)
-    if tensor is None:
-        raise ModelError("the model's output holds no floating tensor; wrap the model so that it returns scores")
-    if tensor.dim() == 0 or tensor.shape[0] != samples:
-        raise DataError(
-            f"the model's output has shape {tuple(tensor.shape)} for {samples} samples; its axis 0 must be the samples"
-        )
-    if metric.needs_labels and target is None:
-        raise DataError(
-            f"the metric {metric.name} needs labels and the data have none; add labels (y) or use --metric agreement"
-        )
-    axis = _class_axis(tensor, target) if metric.needs_classes else None
-    if metric.needs_classes and axis is None:
-        raise DataError(
-            f"the metric {metric.name} needs class scores and the output has shape {tuple(tensor.shape)}; "
-            "use --metric mean_squared_error for regression"
-        )
-    _check_labels(metric, tensor, target, axis)
-    return OutputReader(metric, axis)
-
-
-def _class_axis(output: Tensor, target: Tensor | None) -> int | None:
-    if output.dim() < 2:
-        return None
-    if target is not None and not target.is_floating_point():
-        for axis in (1, output.dim() - 1):
-            if output.shape[:axis] + output.shape[axis + 1 :] == target.shape:
-                return axis
-    return output.dim() - 1 if output.dim() == 3 else 1
-
-
-def _check_labels(metric: Metric, output: Tensor, target: Tensor | None, axis: int | None) -> None:
-    if not metric.needs_labels or target is None:
-        return
-    if axis is None:
-        if target.numel() != output.numel():
-            raise DataError(f"labels of shape {tuple(target.shape)} for an output of shape {tuple(output.shape)}")
-        return
-    expected = tuple(output.shape[:axis] + output.shape[axis + 1 :])
-    if target.is_floating_point() or tuple(target.shape) != expected:
-        raise DataError(
-            f"the metric {metric.name} expects integer labels of shape {expected}, got {str(target.dtype)[6:]} "
-            f"{tuple(target.shape)}"
-        )
-    low, high = int(target.min()), int(target.max())
-    if low < 0 or high >= output.shape[axis]:
-        raise DataError(f"labels go from {low} to {high}, but the output has {output.shape[axis]} classes")
+    return over_positions((expected.exp() * (expected - got)).sum(1), valid)

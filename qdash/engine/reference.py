@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from qdash.engine.reading import Reading
 from qdash.engine.tape.tape import Tape
 from qdash.tensors.energy import energy
 from qdash.tensors.trees import first_float
@@ -11,11 +12,11 @@ from qdash.tensors.trees import first_float
 class Reference:
     """The outputs of a recorded FP32 forward: the model's, and those of its layers.
 
-    output: as the reader gives it, (samples, classes, …) where there are classes.
+    reading: of the model's output.
     """
 
-    def __init__(self, tape: Tape, output: Tensor):
-        self.output = output
+    def __init__(self, tape: Tape, reading: Reading):
+        self.reading = reading
         self._tape = tape
         self._outputs: dict[str, list[Tensor]] = {}
         self._energies: dict[str, Tensor] = {}
@@ -31,7 +32,7 @@ class Reference:
         """Σ x² of each of these outputs, (calls,) float64; the same for all settings."""
         if site not in self._energies:
             outputs = self.outputs(site)
-            found = torch.empty(len(outputs), dtype=torch.float64, device=self.output.device)
+            found = torch.empty(len(outputs), dtype=torch.float64, device=self.reading.judged.device)
             with torch.no_grad():
                 for call, output in enumerate(outputs):
                     found[call] = energy(output)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 from qdash.methods.base import REGISTRY, Method
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from qdash.engine.bench import Bench
     from qdash.engine.item import Item, Measured
+    from qdash.engine.reading import Reading
     from qdash.instrument.calls import Override
 
 
@@ -35,5 +34,5 @@ class OneAtATime(Method):
         return bench.work_from(layer) * (1 + is_trained(bench.settings[0])) + local_work(bench, layer)
 
     @staticmethod
-    def _output(bench: "Bench", item: "Item", overrides: "Mapping[str, Override]") -> "Tensor":
+    def _output(bench: "Bench", item: "Item", overrides: "Mapping[str, Override]") -> "Reading":
         return bench.replay(overrides, item.layer)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qdash.metrics.base import REGISTRY, Metric
+from qdash.metrics.base import REGISTRY, Metric, over_positions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,10 +15,8 @@ class Accuracy(Metric):
     Where a sample has many labels (pixels, tokens) its outcome is its own share of hits.
     """
 
-    def outcomes(self, output: "Tensor", reference: "Tensor", target: "Tensor | None") -> "Tensor":
+    def outcomes(
+        self, output: "Tensor", reference: "Tensor", target: "Tensor | None", valid: "Tensor | None" = None
+    ) -> "Tensor":
         assert target is not None
-        return (output.argmax(1) == target).double().flatten(1).mean(1) if output.dim() > 2 else _hit(output, target)
-
-
-def _hit(output: "Tensor", target: "Tensor") -> "Tensor":
-    return (output.argmax(1) == target).double()
+        return over_positions(output.argmax(1) == target, valid)

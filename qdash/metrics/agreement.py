@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from qdash.metrics.base import REGISTRY, Metric
+from qdash.metrics.base import REGISTRY, Metric, over_positions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,6 +14,7 @@ class Agreement(Metric):
 
     needs_labels: ClassVar[bool] = False
 
-    def outcomes(self, output: "Tensor", reference: "Tensor", target: "Tensor | None") -> "Tensor":
-        same = (output.argmax(1) == reference.argmax(1)).double()
-        return same if same.dim() == 1 else same.flatten(1).mean(1)
+    def outcomes(
+        self, output: "Tensor", reference: "Tensor", target: "Tensor | None", valid: "Tensor | None" = None
+    ) -> "Tensor":
+        return over_positions(output.argmax(1) == reference.argmax(1), valid)

@@ -19,7 +19,9 @@ class MeanSquaredError(Metric):
     needs_classes: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = False
 
-    def outcomes(self, output: "Tensor", reference: "Tensor", target: "Tensor | None") -> "Tensor":
+    def outcomes(
+        self, output: "Tensor", reference: "Tensor", target: "Tensor | None", valid: "Tensor | None" = None
+    ) -> "Tensor":
         assert target is not None
         difference = output.double() - target.reshape(output.shape).double()
         return difference.square().flatten(1).mean(1)

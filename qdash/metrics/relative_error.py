@@ -18,7 +18,9 @@ class RelativeError(Metric):
     needs_classes: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = False
 
-    def outcomes(self, output: "Tensor", reference: "Tensor", target: "Tensor | None") -> "Tensor":
+    def outcomes(
+        self, output: "Tensor", reference: "Tensor", target: "Tensor | None", valid: "Tensor | None" = None
+    ) -> "Tensor":
         import torch
 
         found, expected = output.double().flatten(1), reference.double().flatten(1)

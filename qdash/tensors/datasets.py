@@ -1,6 +1,6 @@
 """Samples of a map-style data set, fetched one by one and stacked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +30,7 @@ class DatasetSamples(Samples):
         if len(dataset) == 0:
             raise DataError(f"{origin}: the set is empty; give at least one sample")
         self._dataset, self.origin = dataset, origin
+        self._seen: dict[int, Tensor] = {}  # labels, which are looked at before anything runs
         first = self._item(0)
         self._pairs = isinstance(first, tuple | list) and len(first) == 2 and not hasattr(first, "_fields")
         key = taken_labels(first)[2]
@@ -39,18 +40,37 @@ class DatasetSamples(Samples):
         return len(self._dataset)
 
     def fetch(self, indices: Sequence[int]) -> tuple[object, Tensor | None]:
-        items = [self._item(int(i)) for i in indices]
-        where = f"{self.origin}, sample {indices[0]}"
-        if self._pairs:
-            inputs, labels = [item[0] for item in items], [item[1] for item in items]  # type: ignore[index]
-            return self._stacked(inputs), as_labels(self._stacked_labels(labels), where)
-        taken = [taken_labels(item) for item in items]
-        labels = [label for _, label, _ in taken]
-        known = None if any(label is None for label in labels) else as_labels(self._stacked_labels(labels), where)
-        return self._stacked([inputs for inputs, _, _ in taken]), known
+        taken = [self._taken(int(index)) for index in indices]
+        labels = [label for _, label in taken]
+        known = None if any(label is None for label in labels) else self._labels(labels, indices)
+        return self._stacked([inputs for inputs, _ in taken]), known
+
+    def targets(self, indices: Sequence[int]) -> Iterator[Tensor]:
+        for index in indices:
+            if index not in self._seen:
+                self.fetch([index])
+            if index not in self._seen:
+                return
+            yield self._seen[index]
 
     def labels(self) -> np.ndarray | None:
         return None
+
+    def _taken(self, index: int) -> tuple[object, object]:
+        """(inputs, label or None) of one sample."""
+        item = self._item(index)
+        if self._pairs and isinstance(item, tuple | list):
+            return item[0], item[1]
+        inputs, label, _ = taken_labels(item)
+        return inputs, label
+
+    def _labels(self, labels: list[object], indices: Sequence[int]) -> Tensor | None:
+        where = f"{self.origin}, sample {indices[0]}"
+        no_numbers = next((label for label in labels if isinstance(label, str | Mapping)), None)
+        found = as_labels(self._stacked(labels) if no_numbers is None else no_numbers, where)
+        if found is not None:
+            self._seen |= {int(index): found[place : place + 1] for place, index in enumerate(indices)}
+        return found
 
     def _item(self, index: int) -> object:
         try:
@@ -66,8 +86,3 @@ class DatasetSamples(Samples):
             line = " ".join(str(error).split())[:200]
             raise DataError(f"{self.origin}: its samples can't be stacked into a batch: {line}") from error
         return tuple(stacked) if isinstance(items[0], tuple) and isinstance(stacked, list) else stacked
-
-    def _stacked_labels(self, labels: list[object]) -> object:
-        if any(isinstance(label, str | Mapping) for label in labels):
-            return labels[0]  # no numbers: the message shows the first
-        return self._stacked(labels)

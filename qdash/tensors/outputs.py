@@ -35,6 +35,39 @@ def chosen_output(names: Sequence[str], text: str) -> str:
     raise SpecError(f"the model has no output {text!r}; its floating outputs are: {', '.join(names)} (--output)")
 
 
+def note_on_outputs(found: Mapping[str, Tensor], judged: Mapping[str, Tensor], wanted: str | None) -> list[str]:
+    """Which outputs are judged and which are not, for a person; nothing where there is one."""
+    if len(found) == 1:
+        return []
+    shapes = ", ".join(f"{name} {shape_text(t)}" for name, t in judged.items())
+    said = [f"judged together, each over its own energy: {shapes}" if len(judged) > 1 else f"judged: {shapes}"]
+    left = [f"{name} {tuple(t.shape)}" for name, t in found.items() if name not in judged]
+    if left:
+        said.append(f"outputs left out: {', '.join(left)}")
+    return said + ([] if wanted else ["--output chooses"])
+
+
+def shape_text(tensor: Tensor) -> str:
+    """As a person thinks of it: `(N, 3, 32, 32)`."""
+    return samples_shape(tuple(tensor.shape[1:]))
+
+
+def samples_shape(shape: tuple[int, ...]) -> str:
+    """Of one sample's shape.
+
+    >>> samples_shape((3, 32, 32)), samples_shape(())
+    ('(N, 3, 32, 32)', '(N,)')
+    """
+    return f"({', '.join(['N', *map(str, shape)])}{'' if shape else ','})"
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without trailing axes of length 1."""
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
 def _walk(tree: object, path: str) -> Iterator[tuple[str, Tensor]]:
     if isinstance(tree, Tensor):
         yield path, tree

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +34,15 @@ class Batch:
         return Batch(*moved, self.size)
 
 
+_AT_ONCE = 256  # samples whose labels are looked at together
+
+
 class Samples(ABC):
     """A finite, indexable set of samples."""
 
     origin: str
     notes: tuple[str, ...] = ()  # what was done to them on the way
+    label_form: Callable[[Tensor], Tensor] | None = None  # how labels become what the metric takes
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -62,10 +66,19 @@ class Samples(ABC):
         """Raises DataError where a sample holds NaN or Inf."""
         inputs, target = self.fetch(indices)
         self._check_finite(inputs, indices)
+        if target is not None and self.label_form is not None:
+            target = self.label_form(target)
         if isinstance(inputs, Mapping):
             return Batch((), dict(inputs), target, len(indices))
         args = tuple(inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else (inputs,)
         return Batch(args, {}, target, len(indices))
+
+    def targets(self, indices: Sequence[int]) -> Iterator[Tensor]:
+        """Labels as they were given, some samples at a time; none where there are none."""
+        for group in self.groups(np.asarray(indices), _AT_ONCE):
+            target = self.fetch(group.tolist())[1]
+            if target is not None:
+                yield target
 
     def digests(self, indices: Sequence[int]) -> list[bytes]:
         """A content hash of every sample's input, to count overlaps."""
@@ -116,6 +129,10 @@ class ArraySamples(Samples):
     def fetch(self, indices: Sequence[int]) -> tuple[object, Tensor | None]:
         at = torch.as_tensor(np.asarray(indices, dtype=np.int64))
         return map_tensors(lambda t: t[at], self._inputs), None if self._target is None else self._target[at]
+
+    def targets(self, indices: Sequence[int]) -> Iterator[Tensor]:
+        if self._target is not None:
+            yield self._target[torch.as_tensor(np.asarray(indices, dtype=np.int64))]
 
     def labels(self) -> np.ndarray | None:
         if self._target is None or self._target.is_floating_point() or self._target.dim() != 1:

@@ -62,6 +62,12 @@ GLOSSARY = {
     "nn.Module.",
     "weights": "A file with the weights: .safetensors, or .pt/.pth/.th with a state_dict. Empty: the model comes with "
     "its own.",
+    "output": "Which of the model's outputs is judged: an index, a key, a path such as `heads.0`, or `all`. Empty: all "
+    "of them together, each over its own energy; class scores are told by the labels.",
+    "class_axis": "The axis of the output along which the classes lie, where its shape leaves a choice; axis 0 are "
+    "the samples.",
+    "ignore_label": "Labels with this value mark positions that don't count, such as -100 for padding or 255 for "
+    "unlabelled pixels: in the metric, in KL and in fine-tuning.",
     "weights_key": "Which entry of the weights file holds the weights, where several fit, such as `ema`.",
     "data": "demo:digits ships with qdash. For your own: FILE.npz or FILE.safetensors with arrays x and y, or "
     "python:FILE.py:CALLABLE.",

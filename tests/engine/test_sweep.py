@@ -1,6 +1,7 @@
 """A sweep against a loop written by hand: full forward per layer, no replay, equal to the bit."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -230,6 +231,8 @@ def test_paranoid_compares_replays_with_full_forwards(tmp_path, monkeypatch):
     monkeypatch.setattr(Bench, "check_replay", lambda bench, *a: (original(bench, *a), checked.append(bench.checked)))
     sweep(tmp_path, **values)
     assert 0 < max(checked) < len(checked) / 4
-    monkeypatch.setattr(Bench, "run", lambda bench, overrides: bench.reference + 1)
+    monkeypatch.setattr(
+        Bench, "run", lambda bench, overrides: replace(bench.reference, judged=bench.reference.judged + 1)
+    )
     with pytest.raises(QdashError, match="differs from that of a full forward"):
         sweep(tmp_path, **values)

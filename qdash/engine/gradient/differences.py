@@ -51,7 +51,7 @@ class _LastLayer:
 
 def differences_of(bench: Bench, item: Item) -> Differences:
     """From the layer's kept FP32 inputs and outputs on the batch of the bench; its forward is run, not the model's."""
-    found = Differences({}, {}, local_sums(bench.reference.device))
+    found = Differences({}, {}, local_sums(bench.device))
     for site, quantizer in bench.quantizers.of(item).items():
         found.outputs[site] = []
         if quantizer.quantizes_input:

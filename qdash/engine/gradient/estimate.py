@@ -90,9 +90,7 @@ def _all_at_once(bench: Bench, items: Sequence[Item], planned: Sequence[str]) ->
 
 
 def _empty(bench: Bench, planned: Sequence[str]) -> Products:
-    reference = bench.reference
-    values = torch.zeros(len(planned), 2, bench.batch.size, dtype=torch.float64, device=reference.device)
-    return Products(values)
+    return Products(torch.zeros(len(planned), 2, bench.batch.size, dtype=torch.float64, device=bench.device))
 
 
 def _fill(filled: Products, number: int, found: Pass, differences: Differences) -> None:
@@ -117,7 +115,7 @@ def _add(values: Tensor, gradients: dict[str, Gradients], differences: dict[str,
 
 def _concluded(bench: Bench, item: Item, planned: Sequence[str], filled: Products, sums: Sums) -> Measured:
     if filled.reached:
-        found, variance = _estimates(planned, filled, bench.reference[0].numel())
+        found, variance = _estimates(planned, filled, bench.reference.judged[0].numel())
     else:
         found, variance = _measured(bench, item, planned), {}
     return Measured(sums.found() | bench.quantizers.weight_sums(item) | variance, found)

@@ -23,7 +23,7 @@ class Pass:
 
 def plan(bench: Bench, passes: int, kl_passes: int, loss_passes: int) -> list[str]:
     """What each backward pass estimates; KL only where there are class scores, the loss only where there are labels."""
-    has_classes = bench.reader.class_axis is not None
+    has_classes = bench.reader.scores is not None
     return [ERROR] * passes + [DIVERGENCE] * (kl_passes * has_classes) + [LOSS] * (loss_passes * _has_loss(bench))
 
 
@@ -48,31 +48,46 @@ def _backward(bench: Bench, planned: Sequence[str], use: Callable[[int, Pass], N
     assert bench.edges is not None, "the bench records gradients"
     output = bench.differentiable_output()
     for number, estimates in enumerate(planned):
-        gradients = bench.edges.gradients(output, _cotangent(bench, estimates, number))
+        begin = output.judged if estimates == ERROR or output.scores is None else output.scores
+        gradients = bench.edges.gradients(begin, _cotangent(bench, estimates, number))
         bench.instrument.executed_macs += bench.tape.macs  # a backward to inputs counts as one forward
         use(number, Pass(estimates, *gradients))
         del gradients  # before the next ones are there
 
 
 def _cotangent(bench: Bench, estimates: str, number: int) -> Tensor:
-    reference = bench.reference
+    reading = bench.reference
+    reference = reading.judged if estimates == ERROR or reading.scores is None else reading.scores
     seed = (bench.seed * 1_000_003 + bench.batch_number) * 64 + number
     generator = torch.Generator().manual_seed(seed)
     signs = torch.randint(0, 2, reference.shape, generator=generator).to(reference) * 2 - 1
     if estimates == ERROR:
         return signs
     p = torch.softmax(reference.double(), 1)
+    share = _share_of_position(bench, p)
     if estimates == DIVERGENCE:  # A = diag(√p) − p√pᵀ has A·Aᵀ = diag(p) − p·pᵀ, the Fisher information of the scores
         roots = p.sqrt()
-        positions = reference[0, 0].numel()  # KL is the mean over a sample's positions
-        cotangent: Tensor = (roots * signs - p * (roots * signs).sum(1, keepdim=True)) / positions**0.5
+        cotangent: Tensor = (roots * signs - p * (roots * signs).sum(1, keepdim=True)) * share.sqrt()
         return cotangent.to(reference)
-    assert bench.batch.target is not None
-    hit: Tensor = torch.nn.functional.one_hot(bench.batch.target, reference.shape[1])
+    target = bench.batch.target
+    assert target is not None, "a loss needs labels"
+    valid = bench.reader.valid(target)
+    known = target if valid is None else target.where(valid, 0)
+    hit: Tensor = torch.nn.functional.one_hot(known, reference.shape[1])
     expected: Tensor = p - (hit if hit.dim() == 2 else hit.movedim(-1, 1))
-    return expected.to(reference)
+    return (expected if valid is None else expected * valid.unsqueeze(1)).to(reference)
+
+
+def _share_of_position(bench: Bench, p: Tensor) -> Tensor:
+    """What a position counts in its sample's KL, the mean over those that count: (samples, 1, …) or a scalar."""
+    target = bench.batch.target
+    valid = bench.reader.valid(target)
+    if valid is None or p.dim() == 2:
+        return torch.tensor(1.0 / p[0, 0].numel(), dtype=p.dtype, device=p.device)
+    counts = valid.flatten(1).sum(1).reshape(-1, *[1] * (valid.dim() - 1))
+    return (valid / counts).unsqueeze(1)
 
 
 def _has_loss(bench: Bench) -> bool:
     target = bench.batch.target
-    return bench.reader.class_axis is not None and target is not None and not target.is_floating_point()
+    return bench.reader.scores is not None and target is not None and not target.is_floating_point()

@@ -1,14 +1,17 @@
 """What a fine-tune minimises: the distance to the FP32 model's output, or to the labels."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from qdash.engine.outputs import OutputReader, divergence
+from qdash.engine.reading import Reading
 from qdash.errors import DataError
+from qdash.metrics.base import over_positions
 
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Loss = Callable[[Reading, Reading, Tensor | None], Tensor]
 """(output, FP32 output, labels) → (samples,) float64."""
 
 
@@ -20,31 +23,37 @@ def loss_of(choice: str, reader: OutputReader, target: Tensor | None) -> tuple[L
     is sure of it sees little. labels: cross-entropy in nats, or the squared error. Raises DataError where there are no
     labels.
     """
-    if choice == "distillation_kl" and reader.class_axis is not None:
-        return _divergence, "distillation (KL)"
+    if choice == "distillation_kl" and reader.scores is not None:
+        return partial(_divergence, reader), "distillation (KL)"
     if choice != "labels":
         return _distance, "distillation (squared error)"
     if target is None:
         raise DataError("loss=labels needs labels and the training data have none; use loss=distillation")
-    if reader.class_axis is not None and not target.is_floating_point():
-        return _cross_entropy, "labels (cross-entropy)"
+    if reader.scores is not None and not target.is_floating_point():
+        return partial(_cross_entropy, reader), "labels (cross-entropy)"
     return _error, "labels (squared error)"
 
 
-def _divergence(output: Tensor, reference: Tensor, target: Tensor | None) -> Tensor:
-    return divergence(reference, output)
+def _divergence(reader: OutputReader, output: Reading, reference: Reading, target: Tensor | None) -> Tensor:
+    assert output.scores is not None, "KL is of class scores"
+    assert reference.scores is not None, "KL is of class scores"
+    return divergence(reference.scores, output.scores, reader.valid(target))
 
 
-def _distance(output: Tensor, reference: Tensor, target: Tensor | None) -> Tensor:
-    return (output.double() - reference.double()).square().flatten(1).sum(1)
+def _distance(output: Reading, reference: Reading, target: Tensor | None) -> Tensor:
+    return (output.judged.double() - reference.judged.double()).square().flatten(1).sum(1)
 
 
-def _cross_entropy(output: Tensor, reference: Tensor, target: Tensor | None) -> Tensor:
-    assert target is not None
-    losses = torch.nn.functional.cross_entropy(output.double(), target, reduction="none")
-    return losses if losses.dim() == 1 else losses.flatten(1).mean(1)
+def _cross_entropy(reader: OutputReader, output: Reading, reference: Reading, target: Tensor | None) -> Tensor:
+    assert target is not None, "checked when the loss was chosen"
+    assert output.scores is not None, "cross-entropy is of class scores"
+    valid = reader.valid(target)
+    known = target if valid is None else target.where(valid, 0)
+    losses = torch.nn.functional.cross_entropy(output.scores.double(), known, reduction="none")
+    return over_positions(losses, valid)
 
 
-def _error(output: Tensor, reference: Tensor, target: Tensor | None) -> Tensor:
-    assert target is not None
-    return (output.double() - target.reshape(output.shape).double()).square().flatten(1).sum(1)
+def _error(output: Reading, reference: Reading, target: Tensor | None) -> Tensor:
+    assert target is not None, "checked when the loss was chosen"
+    found = output.valued
+    return (found.double() - target.reshape(found.shape).double()).square().flatten(1).sum(1)

@@ -33,7 +33,7 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
                 f"{str(t.dtype)[6:]} {tuple(t.shape[1:])}"
                 for t in tensors([prepared.first.args, prepared.first.kwargs])
             ],
-            "output": list(bench.reference.shape[1:]),
+            "output": list(bench.reference.judged.shape[1:]),
             "evaluation_indices_digest": _digest(workload.evaluation_indices),
             "calibration_indices_digest": _digest(workload.calibration_indices),
         },

@@ -32,6 +32,6 @@ def run_identity(workload: Workload, spec: Source) -> str:
     hasher = hashlib.sha256(spec.model_dump_json().encode() + workload.weights_digest.encode())
     for file in MODELS.create(spec.model).files():
         hasher.update(file.read_bytes())
-    for digest in workload.evaluation.digests(workload.evaluation_indices.tolist()):
+    for digest in workload.evaluation_digests:
         hasher.update(digest)
     return hasher.hexdigest()

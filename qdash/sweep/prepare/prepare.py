@@ -11,17 +11,16 @@ from qdash.calibration.summaries import StoredCalibration
 from qdash.engine.bench import Bench, Recording
 from qdash.engine.calibrate import calibrate
 from qdash.engine.macs import MacCounter, other_work
-from qdash.engine.outputs import reader_for
 from qdash.engine.quantizers import Quantizers
 from qdash.engine.tape.replay import Recorder
 from qdash.errors import ModelError
 from qdash.instrument.calls import Instrument
 from qdash.instrument.folding import Folding
 from qdash.instrument.random_state import RandomState, seed_everything
-from qdash.metrics.base import REGISTRY as METRICS
 from qdash.spec import AUTO, Setting, Source
 from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.identity import calibration_key, run_identity
+from qdash.sweep.prepare.judged import reader_of
 from qdash.sweep.prepare.layers import FUNCTIONAL, Found, Skipped, find_layers, kinds_of
 from qdash.sweep.prepare.ready import ReadyModel, ready
 from qdash.sweep.prepare.survey import Survey
@@ -75,7 +74,7 @@ def prepare(
     model = stack.enter_context(ready(workload.model, first, arrange=spec.memory_format == AUTO))
     found, output = _surveyed(model, first, spec.include)
     chosen = found.selected(layers)
-    reader = reader_for(METRICS.create(spec.metric), output, first.target, first.size)
+    reader, first = reader_of(workload, spec, output, first)
     quantizers = Quantizers(model.instrument.modules, chosen.layers, settings, chosen.tied)
     bench = Bench(model.instrument, quantizers, reader, recording, spec.seed)
     macs_per_sample = _opened(bench, first, model.passes + _SURVEY_PASSES)
@@ -149,7 +148,7 @@ def _opened(bench: Bench, first: Batch, uncounted_passes: int) -> float:
 
 
 def _check_reference(bench: Bench) -> None:
-    if bool(torch.isfinite(bench.reference).all()):
+    if bool(torch.isfinite(bench.reference.judged).all()):
         return
     whole = Recorder(bench.instrument).record(bench.batch.args, bench.batch.kwargs)
     in_order = sorted(enumerate(whole.slots), key=lambda pair: (pair[1].end, -pair[0]))  # as they returned

@@ -30,6 +30,7 @@ class Workload:
     calibration: Samples
     calibration_indices: np.ndarray
     weights_digest: str
+    evaluation_digests: list[bytes]  # of the inputs, in the order of the indices
     training: Samples | None = None  # the data's own training split
     notes: list[str] = field(default_factory=list)
 
@@ -68,6 +69,7 @@ def load_workload(spec: Source) -> Workload:
         calibration=calibration,
         calibration_indices=chosen_calibration,
         weights_digest=weights_digest(model),
+        evaluation_digests=evaluation.digests(chosen.tolist()),
         training=loaded.training,
         notes=[*notes, *evaluation.notes, *_other_notes(calibration, evaluation), *said, *said_too],
     )
@@ -128,7 +130,7 @@ def _other_notes(calibration: Samples, evaluation: Samples) -> tuple[str, ...]:
 
 
 def _overlap(workload: Workload) -> list[str]:
-    evaluation = workload.evaluation.digests(workload.evaluation_indices.tolist())
+    evaluation = workload.evaluation_digests
     calibration = set(workload.calibration.digests(workload.calibration_indices.tolist()))
     shared = sum(digest in calibration for digest in evaluation)
     return [f"{shared} of {len(evaluation)} evaluation samples are in the calibration set too"] if shared else []

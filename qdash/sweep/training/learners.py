@@ -73,7 +73,7 @@ def trainable(bench: Bench, layers: Sequence[str], setting: Setting, options: Qa
             bench.quantizers.site(site),
             setting,
             [name for name, summary in inputs.items() if len(summary.batch_minimum)],
-            bench.reference.device,
+            bench.device,
             options.learned_scale,
             shared,
         )

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdash.engine.outputs import OutputReader
 from qdash.records import Facts, Progress, Record
 from qdash.spec import Setting, Source
 from qdash.sweep.prepare.facts import facts_of
@@ -46,7 +45,7 @@ class ProbeWork:
         outcomes, began = [], time.perf_counter()
         for batch in workload.batches(workload.evaluation, indices, self.spec.batch_size):
             output = reader.read(prepared.instrument.run(batch.args, batch.kwargs))
-            outcomes.append(reader.metric.outcomes(output, output, batch.target).cpu())
+            outcomes.append(reader.outcomes(output, output, batch.target).cpu())
         seconds = time.perf_counter() - began
         value = float(torch.cat(outcomes).mean()) * reader.metric.factor
         return {
@@ -57,7 +56,7 @@ class ProbeWork:
 
 def _preview(prepared: Prepared) -> dict[str, Any]:
     """A few samples as JSON: pictures as rows of 0–255 where the input looks like one, else shapes and ranges."""
-    batch, reader = prepared.first, prepared.bench.reader
+    batch = prepared.first
     first = next(tensors([batch.args, batch.kwargs]))
     is_image = first.dim() == 4 and first.shape[1] in (1, 3)
     samples = []
@@ -65,7 +64,7 @@ def _preview(prepared: Prepared) -> dict[str, Any]:
         x = first[index].detach().cpu()
         sample: dict[str, Any] = {
             "label": _label(batch.target, index),
-            "predicted": _predicted(reader, prepared, index),
+            "predicted": _predicted(prepared, index),
         }
         sample["text"] = f"{str(x.dtype)[6:]} {tuple(x.shape)}, from {x.min().item():.3g} to {x.max().item():.3g}"
         if is_image:
@@ -87,6 +86,6 @@ def _label(target: Tensor | None, index: int) -> int | None:
     return int(target[index]) if target is not None and target.dim() == 1 and not target.is_floating_point() else None
 
 
-def _predicted(reader: OutputReader, prepared: Prepared, index: int) -> int | None:
-    output = prepared.bench.reference
-    return int(output[index].argmax()) if reader.class_axis is not None and output.dim() == 2 else None
+def _predicted(prepared: Prepared, index: int) -> int | None:
+    scores = prepared.bench.reference.scores
+    return int(scores[index].argmax()) if scores is not None and scores.dim() == 2 else None

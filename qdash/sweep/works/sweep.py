@@ -115,13 +115,13 @@ def _make_ready(bench: Bench, items: Sequence[Item]) -> None:
 def baseline(bench: Bench) -> Measured:
     """FP32 on the current batch: outcomes and output energies."""
     samples = bench.reader.baseline(bench.reference, bench.batch.target)
-    return Measured({"count": count(bench.reference)}, samples)
+    return Measured({"count": count(bench.reference.judged)}, samples)
 
 
 def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[Score, Measured]]:
     """The all-quantized model on the current batch, and its error at every layer's output."""
     # One tensor for all: many small ones made on the way would leave holes in the heap that no activation fits.
-    sums = torch.zeros(len(bench.layers), 2, dtype=torch.float64, device=bench.reference.device)
+    sums = torch.zeros(len(bench.layers), 2, dtype=torch.float64, device=bench.device)
     rows = {site: sums[i] for i, layer in enumerate(bench.layers) for site in bench.sites(layer)}
     compared: set[str] = set()
     quantized = bench.quantizers.all_but(frozenset(), setting)
