@@ -5,23 +5,19 @@ import random
 import numpy as np
 import pytest
 import torch
-from engine_helpers import sweep
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
-from qdash.errors import DataError, ModelError
 from qdash.instrument.arguments import inputs_of, with_inputs
 from qdash.instrument.calls import Instrument
 from qdash.instrument.folding import folded
 from qdash.instrument.random_state import RandomState, seed_everything
-from qdash.instrument.weights import effective_weight, exchanged, parameters_of
+from qdash.instrument.weights import effective_weight
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.layers.linear import Linear
 from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.layers import kinds_of
-from qdash.tensors.kept_batches import KeptBatches, from_stream
-from qdash.tensors.samples import ArraySamples
 
 MODULES = {
     "linear": (nn.Linear(6, 4), (2, 3, 6)),
@@ -75,77 +71,6 @@ def test_recurrent_layers_name_every_weight_matrix(layer):
     steps = 7 * 2
     expected = steps * sum(p.numel() for p in layer.parameters() if p.dim() == 2)
     assert kind_of(layer).macs(layer, (torch.zeros(7, 2, 4),), None) == expected
-
-
-class Doubled(nn.Module):
-    """A parametrization."""
-
-    def forward(self, weight):
-        return 2 * weight
-
-
-def parametrized():
-    layer = nn.Linear(3, 2)
-    parametrize.register_parametrization(layer, "weight", Doubled())
-    return layer
-
-
-def hooked():
-    with pytest.warns(FutureWarning):
-        return nn.utils.weight_norm(nn.Linear(3, 2))
-
-
-def with_hook_and_buffer():
-    layer = nn.Linear(3, 2)
-    layer.register_buffer("table", layer._parameters.pop("weight").detach())
-    layer.register_forward_pre_hook(lambda module, args: setattr(module, "weight", module.table * 3))
-    layer(torch.zeros(1, 3))
-    return layer
-
-
-@pytest.mark.parametrize("build", [lambda: nn.Linear(3, 2), parametrized, hooked, with_hook_and_buffer])
-def test_exchanged_weights_are_used_and_come_back_also_after_an_error(build):
-    layer, x = build(), torch.randn(4, 3)
-    other, before = torch.randn(2, 3), layer(x)
-    original = effective_weight(layer, "weight").clone()
-
-    def check(module, args, output):  # after the layer's own hooks, as an override runs
-        assert torch.equal(module.weight, other)
-
-    handle = layer.register_forward_hook(check)
-    wrapped = layer.forward
-
-    def forward(x):
-        with exchanged(layer, {"weight": other}):
-            assert torch.equal(wrapped(x), nn.functional.linear(x, other, layer.bias))
-            raise KeyError
-
-    layer.forward = forward
-    with pytest.raises(KeyError):
-        layer(x)
-    handle.remove()
-    del layer.forward
-    assert torch.equal(effective_weight(layer, "weight"), original)
-    assert torch.equal(layer(x), before)
-
-
-def test_a_weight_that_a_property_computes_is_refused_not_ignored():
-    class Halved(nn.Linear):
-        @property
-        def weight(self):
-            return self.whole / 2
-
-    layer = nn.Linear(3, 2)
-    layer.whole = layer._parameters.pop("weight")
-    layer.__class__ = Halved
-    with pytest.raises(ModelError, match="Halved: its weight is computed anew"), exchanged(layer, {"weight": None}):
-        pass
-
-
-def test_parameters_behind_a_weight():
-    assert parameters_of(nn.Linear(2, 2), "weight")[0].shape == (2, 2)
-    assert [p.shape for p in parameters_of(parametrizations.weight_norm(nn.Linear(3, 2)), "weight")] == [(2, 1), (2, 3)]
-    assert sorted(p.numel() for p in parameters_of(hooked(), "weight")) == [2, 6]
 
 
 def test_the_nearest_kind_wins():
@@ -208,39 +133,6 @@ def test_training_modes_come_back_module_by_module():
     assert [module.training for module in model.modules()] == [True, True, False, False]
 
 
-def ragged():
-    """Batches of 2, 3 and 1 samples, of other lengths; sample i holds i."""
-    sizes, lengths, start = (2, 3, 1), (4, 2, 4), (0, 2, 5)
-    return [
-        (torch.arange(s, s + n).view(-1, 1).expand(n, m).float(), torch.arange(s, s + n))
-        for s, n, m in zip(start, sizes, lengths, strict=True)
-    ]
-
-
-def test_batches_of_other_shapes_are_kept_as_they_came():
-    samples = from_stream(ragged(), "it")
-    assert isinstance(samples, KeptBatches)
-    assert len(samples) == 6
-    assert samples.labels().tolist() == list(range(6))
-    groups = samples.groups(np.array([4, 0, 2, 5, 1, 3]), 2)
-    assert [group.tolist() for group in groups] == [[4, 2], [3], [0, 1], [5]]
-    for group in groups:
-        batch = samples.batch(group.tolist())
-        assert batch.args[0][:, 0].tolist() == group.tolist() == batch.target.tolist()
-    assert len(set(samples.digests(range(6)))) == 6
-
-
-def test_batches_of_one_shape_are_joined():
-    samples = from_stream([(torch.ones(2, 3), torch.zeros(2)), (torch.ones(4, 3), torch.zeros(4))], "it")
-    assert isinstance(samples, ArraySamples)
-    assert len(samples) == 6
-
-
-def test_a_batch_without_a_sample_axis_is_refused():
-    with pytest.raises(DataError, match=r"it, batch 0: an input is a single number"):
-        from_stream([(torch.tensor(1.0), torch.zeros(2))], "it")
-
-
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
@@ -257,42 +149,6 @@ def test_a_batch_norm_that_can_t_be_folded_is_left_and_told(layer, reason):
         with folded(model, (x,), {}) as folding:
             assert reason in folding.left["1"]
             assert torch.equal(model(x), before)
-
-
-@pytest.fixture
-def tied(tmp_path):
-    """A sweep of a language model whose head is its table, as a function of the spec."""
-    (tmp_path / "tied.py").write_text(
-        "import torch\nfrom torch import nn\n\n\n"
-        "class Model(nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        torch.manual_seed(0)\n"
-        "        self.table, self.middle = nn.Embedding(9, 4), nn.Linear(4, 4)\n"
-        "        self.head = nn.Linear(4, 9, bias=False)\n"
-        "        self.head.weight = self.table.weight\n\n"
-        "    def forward(self, x):\n"
-        "        return self.head(self.middle(self.table(x)).mean(1))\n\n\n"
-        "def data():\n"
-        "    return torch.arange(48).view(16, 3) % 9, torch.arange(16) % 9\n"
-    )
-    text = f"python:{tmp_path / 'tied.py'}:"
-    return lambda **values: sweep(tmp_path, model=text + "Model", data=text + "data", **values)
-
-
-def test_tied_weights_are_one_row_with_all_call_sites(tied):
-    result = tied(batch_size=4)
-    rows = {row["layer"]: row for row in result["layers"]}
-    assert set(rows) == {"table", "middle"}
-    assert rows["table"]["calls"] == 2
-    assert rows["table"]["params"] == 36
-    assert "shares its weight with head: quantized together" in rows["table"]["note"]
-    assert result["coverage"]["params_share"] == pytest.approx((36 + 16) / (36 + 20))
-    assert result["coverage"]["macs_share"] == pytest.approx(1.0)
-
-
-def test_a_pattern_that_matches_any_of_them_selects_the_row(tied):
-    assert [row["layer"] for row in tied(layers="head")["layers"]] == ["table"]
 
 
 def test_an_instrumented_model_takes_no_fused_kernel():

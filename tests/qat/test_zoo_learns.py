@@ -4,7 +4,10 @@ import random
 
 import pytest
 import torch
-import zoo_layers  # noqa: F401  fills the zoo
+import zoo_computed_weights  # noqa: F401  fills the zoo
+import zoo_effects  # noqa: F401
+import zoo_inputs  # noqa: F401
+import zoo_layers  # noqa: F401
 import zoo_numbers  # noqa: F401
 import zoo_shapes  # noqa: F401
 from engine_helpers import run_work, sweep

@@ -7,6 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
+import zoo_computed_weights
+import zoo_effects
+import zoo_inputs
 import zoo_layers
 import zoo_numbers
 import zoo_shapes
@@ -19,7 +22,7 @@ import qdash.sweep.prepare.workload
 from qdash.errors import QdashError
 from qdash.spec import MeasureSpec, SweepSpec, checked
 
-FILES = (zoo_layers, zoo_numbers, zoo_shapes)
+FILES = (zoo_computed_weights, zoo_effects, zoo_inputs, zoo_layers, zoo_numbers, zoo_shapes)
 METHODS = ("one_at_a_time", "leave_one_out", "statistics")
 DRAWS_ITSELF = {"NoisyLinear"}  # so that its local error can't be repeated outside of a forward
 TOLERANCE = 1e-9  # of Σ e² in float64: the order of summation
