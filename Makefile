@@ -18,4 +18,4 @@ house:  ## the figures of the house, with their places
 	python tools/house.py
 
 picture:  ## README's picture, taken anew; needs Chromium
-	python tools/picture.py
+	python -m tools.picture

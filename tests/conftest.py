@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-# What starts servers, workers or processes, sweeps whole models or draws whole pages; more is marked `slow` where it is.
+# What starts processes, sweeps whole models or draws whole pages; single tests are marked `slow` where they stand.
 SLOW = (
     "benchmarks",
     "browser",
     "cli/test_cli.py",
     "cli/test_dashboard.py",
+    "engine/test_bad_input.py",
     "engine/test_calibration_memory.py",
     "engine/test_device.py",
     "engine/test_format_sweeps.py",
@@ -29,13 +30,14 @@ SLOW = (
     "qat/test_layers_alone.py",
     "qat/test_plan.py",
     "qat/test_qat_cli.py",
+    "qat/test_trainable.py",
     "qat/test_zoo_learns.py",
     "real",
     "store/test_made_by_0_1_0.py",
     "ui",
     "zoo",
 )
-FEW = 3  # cases of a parametrized test that are quick
+FEW = 2  # cases of a parametrized test that are quick
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

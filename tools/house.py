@@ -61,10 +61,8 @@ class House:
             *self.package,
             *(File(root, path) for path in (root / "app.py", *sorted(root.glob("pages/*.py")))),
         ]
-
-    def functions(self) -> Iterator[tuple[File, str, Function]]:
-        """(file, qualified name, node) of every function; those inside functions too."""
-        return ((file, name, node) for file in self.files for name, node in _functions(file.tree, ""))
+        # (file, qualified name, node) of every function; those inside functions too.
+        self.functions = [(file, name, node) for file in self.files for name, node in _functions(file.tree, "")]
 
 
 Rule = Callable[[House], Iterator[str]]
@@ -103,7 +101,7 @@ def loose_modules(house: House) -> Iterator[str]:
 @counted(f"functions over {LONGEST_FUNCTION} lines")
 def long_functions(house: House) -> Iterator[str]:
     """From `def` to the last line, docstring included, decorators not. Migrations stay as they were written."""
-    for file, name, node in house.functions():
+    for file, name, node in house.functions:
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
         if lines > LONGEST_FUNCTION and "/migrations/versions/" not in file.name:
             yield file.at(node, f"{name} {lines}")
@@ -118,7 +116,7 @@ def long_files(house: House) -> Iterator[str]:
 @counted(f"functions with more than {MOST_PARAMETERS} parameters")
 def many_parameters(house: House) -> Iterator[str]:
     """All but `self` and `cls`; commands of Typer are exempt, their parameters are the options of the command line."""
-    for file, name, node in house.functions():
+    for file, name, node in house.functions:
         number = sum(a.arg not in ("self", "cls") for a in _parameters(node))
         if number > MOST_PARAMETERS and not any("typer." in text for text in _annotations(node)):
             yield file.at(node, f"{name} {number}")
@@ -135,7 +133,7 @@ def private_imports(house: House) -> Iterator[str]:
                 parts = [*str(node.module).split("."), *(alias.name for alias in node.names)]
                 yield from (file.at(node, part) for part in parts if _is_private(part))
         for node in ast.walk(file.tree):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in imported and _is_private(node.attr):
+            if isinstance(node, ast.Attribute) and _is_private(node.attr) and ast.unparse(node.value) in imported:
                 yield file.at(node, ast.unparse(node))
 
 
@@ -147,7 +145,7 @@ def shapeless(house: House) -> Iterator[str]:
     that its class is built on.
     """
     classes = {node.name: node for file in house.package for node in file.tree.body if isinstance(node, ast.ClassDef)}
-    for file, name, node in house.functions():
+    for file, name, node in house.functions:
         described = ast.get_docstring(node) or _inherited(name, classes)
         public = not any(part.startswith(("_", "<")) for part in name.split("."))
         if public and any(map(ARRAYS.search, _annotations(node))) and not SHAPES.search(described):
