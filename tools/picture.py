@@ -4,6 +4,7 @@ Needs Chromium and requirements-dev.txt; nothing but this machine is asked.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -54,8 +55,8 @@ def take(page: Page, url: str) -> None:
             page.goto(url)
             break
         page.wait_for_timeout(500)
-    page.get_by_text("in FP32:").first.wait_for(timeout=WAIT_MS)
-    page.get_by_text("Done", exact=True).first.wait_for(timeout=WAIT_MS)
+    page.get_by_text(re.compile(r"Keep \d+ of \d+ layers in FP32")).first.wait_for(timeout=WAIT_MS)
+    page.get_by_test_id("stSidebar").get_by_text("Done").wait_for(timeout=WAIT_MS)
     page.reload()
     page.locator(".js-plotly-plot").first.wait_for()
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
