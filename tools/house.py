@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 LONGEST_FUNCTION, LONGEST_FILE, MOST_PARAMETERS, MOST_ANY = 40, 250, 7, 12
 # What a docstring says of a shape: a list of axes such as "(N, C)", a word for it, or "the same as" something.
 SHAPES = re.compile(
-    r"\([\w.…*×+/−-]+(, ?[\w.…*×+/−-]+)*,\)|\([\w.…*×+/−-]+(, ?[\w.…*×+/−-]+)+\)"
-    r"|\b(shapes?|scalars?|per|same|alike|elementwise|axis|axes|vectors?|matrix)\b"
+    r"\([\w.…*×+/−-]+( [+×−] \w+)?,\)|\([\w.…*×+/−-]+(, ?[\w.…*×+/−-]+)+\)"
+    r"|\b(shape[sd]?|scalars?|per|same|alike|like|elementwise|axis|axes|vectors?|matrix)\b"
 )
 ARRAYS = re.compile(r"\b(ndarray|NDArray|Tensor)\b")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -141,14 +141,13 @@ def private_imports(house: House) -> Iterator[str]:
 def shapeless(house: House) -> Iterator[str]:
     """Those whose annotations name arrays or tensors; `SHAPES` is what counts as one.
 
-    A method without a docstring of its own is described by its class, or by the same method of a class of the package
-    that its class is built on.
+    A method is described by its class too, and by the same method of those classes of the package that it is built on.
     """
     classes = {node.name: node for file in house.package for node in file.tree.body if isinstance(node, ast.ClassDef)}
     for file, name, node in house.functions:
-        described = ast.get_docstring(node) or _inherited(name, classes)
+        told = f"{ast.get_docstring(node)} {_described(name, classes)}"
         public = not any(part.startswith(("_", "<")) for part in name.split("."))
-        if public and any(map(ARRAYS.search, _annotations(node))) and not SHAPES.search(described):
+        if public and any(map(ARRAYS.search, _annotations(node))) and not SHAPES.search(told):
             yield file.at(node, name)
 
 
@@ -196,14 +195,14 @@ def _annotations(node: Function) -> list[str]:
     return [ast.unparse(annotation) for annotation in annotations if annotation]
 
 
-def _inherited(method: str, classes: dict[str, ast.ClassDef]) -> str:
+def _described(method: str, classes: dict[str, ast.ClassDef]) -> str:
     owner, _, name = method.rpartition(".")
     if owner not in classes:
         return ""
     same = [node for node in classes[owner].body if isinstance(node, Function) and node.name == name]
     own = [ast.get_docstring(node) or "" for node in (*same, classes[owner])]
     bases = [ast.unparse(base).partition("[")[0] for base in classes[owner].bases]
-    return " ".join([*own, *(_inherited(f"{base}.{name}", classes) for base in bases)])
+    return " ".join([*own, *(_described(f"{base}.{name}", classes) for base in bases)])
 
 
 def _is_private(name: str) -> bool:
