@@ -14,7 +14,8 @@ from cli_helpers import qdash
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)]
-START, CHECK, DEMO, OWN = BLOCKS
+START, CHECK = BLOCKS[:2]
+DEMO, OWN = (next(block for block in BLOCKS if word in block) for word in ("qdash list", "python:"))
 PAGES = ["README.md", "CHANGELOG.md", "benchmarks/README.md", "examples/README.md"]
 PAGES += ["docs/architecture.md", "docs/definitions.md", "docs/demo.md"]
 MODEL = """
