@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from qdash.cli import history, qat, recommend, sweep
+from qdash.cli import dashboard, history, qat, recommend, sweep
 from qdash.errors import QdashError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(dashboard.app)
 app.command("list")(history.list_family)
 app.command("sweep")(sweep.sweep)
 app.command("runs")(history.runs)

@@ -15,7 +15,6 @@ from qdash.ui.describe import STATUS, short_title, when
 from qdash.ui.progress import unfinished
 from qdash.ui.words import escaped
 
-ROOT = Path(__file__).parents[2]
 ICON = Path(__file__).with_name("icon.png")
 SHOWN_RUNS = 50
 POLL_S = 3.0
@@ -39,7 +38,7 @@ def pages() -> dict[str, list[Any]]:
     """The pages by section; the files are scripts beside `app.py`."""
     return {
         section: [
-            st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, default=name == "overview")
+            st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == "overview")
             for name, title, icon in entries
         ]
         for section, entries in SECTIONS.items()

@@ -147,6 +147,7 @@ def test_the_mobilenets_outlier_channel_is_dead():
     assert inputs[0].max() > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_is_reproducible_and_leaves_no_trace(name, monkeypatch):
     images, labels = train._tensors("train")

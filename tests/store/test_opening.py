@@ -80,6 +80,7 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_open_one_new_store_at_once_don_t_clash(url: str) -> None:
     start = str(time.time() + 1.5)
     processes = [
