@@ -96,7 +96,7 @@ def _settings() -> dict[str, Any]:
 
 def _swept(spec: Any, folder: Path, clock: Clock) -> dict[str, Any]:
     from qdash.executors.base import build_work
-    from qdash.records import Facts, Progress, Score
+    from qdash.records.scores import Facts, Progress, Score
     from qdash.results.sweep import sweep_result
     from qdash.results.tally import Tallies
 

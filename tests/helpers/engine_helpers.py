@@ -3,7 +3,9 @@
 from typing import Any
 
 from qdash.executors.base import build_work
-from qdash.records import Facts, Progress, Score
+from qdash.records.facts import read_facts
+from qdash.records.scores import Facts, Progress, Score
+from qdash.results.plain import as_tree
 from qdash.results.sweep import sweep_result
 from qdash.results.tally import Tallies
 from qdash.spec import SweepSpec, checked
@@ -35,4 +37,5 @@ def sweep(folder: Any, **values: Any) -> dict[str, Any]:
     """The JSON of a sweep, with `scores` as they came."""
     spec = checked(SweepSpec, **values)
     facts, scores, cost = run_work("sweep", spec, folder)
-    return sweep_result("test", spec, facts, Tallies(scores), cost) | {"scores": scores, "facts": facts}
+    result = as_tree(sweep_result("test", spec, read_facts(facts), Tallies(scores), cost))
+    return result | {"scores": scores, "facts": facts}

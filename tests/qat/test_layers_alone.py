@@ -13,7 +13,7 @@ from qdash.answers.cost import estimate
 from qdash.demo.data import digits
 from qdash.errors import DataError, SpecError
 from qdash.executors.base import build_work
-from qdash.records import Progress
+from qdash.records.scores import Progress
 from qdash.spec import Source, SweepSpec, checked
 from qdash.sweep.prepare.training_set import training_set
 from qdash.sweep.prepare.workload import load_workload

@@ -13,7 +13,7 @@ from qdash.demo.data import digits
 from qdash.demo.networks import build
 from qdash.errors import SpecError
 from qdash.executors.base import build_work
-from qdash.records import Progress, Score
+from qdash.records.scores import Progress, Score
 from qdash.results.qat import qat_result
 from qdash.spec import QatSpec, Setting, SweepSpec, checked
 from qdash.tensors.checkpoints.load import load_weights

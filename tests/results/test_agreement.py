@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from qdash.answers.agreement import create_measuring_run, measuring_runs, measuring_spec, worst_unmeasured
 from qdash.answers.stored import Sweep, load_sweep
 from qdash.errors import InputError
-from qdash.records import Facts
+from qdash.records.scores import Facts
 from qdash.results.agreement import agreement, most_sampled, spearman
 from qdash.results.tally import Tallies
 from qdash.spec import SweepSpec

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from qdash.records import Score
+from qdash.records.scores import Score
 from qdash.results.decibel import sqnr_db
 from qdash.results.frontier import Limits, choose
 from qdash.results.outcome import outcomes

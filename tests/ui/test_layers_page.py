@@ -13,7 +13,7 @@ from qdash.answers.stored import load_sweep
 from qdash.calibration.summaries import Calibration
 from qdash.charts.clipping import clipping_frame
 from qdash.home import artifacts
-from qdash.records import Facts, Progress
+from qdash.records.scores import Facts, Progress
 from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui.layers.controls import named

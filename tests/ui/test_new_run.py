@@ -5,7 +5,7 @@ import pytest
 from ui_helpers import press, text_of
 
 from qdash.jobs.steps import run_inline
-from qdash.records import Facts
+from qdash.records.scores import Facts
 from qdash.spec import Source, SweepSpec, checked
 from qdash.store.store import Store
 from qdash.ui.new_run.first_look import layers_frame, picture, sample_text
@@ -27,7 +27,7 @@ def looked_at(tmp_path_factory):
 @pytest.fixture
 def look_done(home, looked_at):
     """The store holds that first look."""
-    from qdash.records import Facts, Progress
+    from qdash.records.scores import Facts, Progress
 
     with Store.open() as store:
         run_id = start_probe(store, checked(Source, model="demo:digits-mobilenet", data="demo:digits"))

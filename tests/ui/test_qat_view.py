@@ -7,7 +7,7 @@ from ui_helpers import press, text_of
 from qdash.answers.recommendation import create_qat_run, recommendation
 from qdash.answers.stored import load_sweep
 from qdash.jobs.steps import run_inline
-from qdash.records import Facts, Progress
+from qdash.records.scores import Facts, Progress
 from qdash.results.frontier import Limits
 from qdash.spec import QatSpec
 from qdash.store.store import Store
