@@ -6,6 +6,7 @@ from qdash.answers.stored import Sweep, load_sweep, measured_points
 from qdash.recommenders.base import REGISTRY
 from qdash.results.frontier import NOT_MET, Limits, Point, Recommendation, choose
 from qdash.results.rows import KeyedSetting, LayerRow
+from qdash.results.sweep import setting_result
 from qdash.spec import MeasureSpec, QatSpec, Setting, checked
 from qdash.store.store import Store
 
@@ -62,35 +63,40 @@ def create_qat_run(
     return store.create_run("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
 
 
-def ranked_rows(sweep: Sweep, setting: Setting) -> list[LayerRow]:
+def ranked_rows(sweep: Sweep, setting: Setting) -> Sequence[LayerRow]:
     """The sweep's rows under one setting, worst first."""
-    return [row for row in sweep.result().layers if row.settings.key == setting.key]
+    return setting_result(sweep.spec, setting, sweep.facts, sweep.tallies).layers
 
 
-def missing_sets(store: Store, sweep: Sweep, setting: Setting) -> list[tuple[str, ...]]:
-    """The recommender's sets that are not measured on all samples yet."""
+def missing_sets(sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point]) -> list[tuple[str, ...]]:
+    """The recommender's sets that are not measured on all samples yet.
+
+    rows: of one setting, worst first; points: its measured curve.
+    """
     samples = sweep.facts.samples.evaluation
-    points = measured_points(store, sweep, setting)
-    done = {frozenset(p.layers) for p in points if p.samples >= samples}
-    proposed = REGISTRY.create("ranked").propose(ranked_rows(sweep, setting))
-    return [keep for keep in proposed if frozenset(keep) not in done]
+    done = {frozenset(point.layers) for point in points if point.samples >= samples}
+    return [keep for keep in REGISTRY.create("ranked").propose(rows) if frozenset(keep) not in done]
 
 
-def finer_sets(store: Store, sweep: Sweep, setting: Setting, limits: Limits) -> list[tuple[str, ...]]:
-    """Sets between the largest that fails and the smallest that meets the tolerance, empty once they touch."""
-    points = measured_points(store, sweep, setting)
+def finer_sets(
+    sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point], limits: Limits
+) -> list[tuple[str, ...]]:
+    """Sets between the largest that fails and the smallest that meets the tolerance, empty once they touch.
+
+    rows, points: as in `missing_sets`.
+    """
     chosen = choose(points, limits, sweep.facts.metric.higher_is_better)
     if chosen.verdict == NOT_MET or chosen.point is None:
         return []
     large_enough = chosen.point.k
-    too_small = max((p.k for p in points if p.k < large_enough), default=large_enough)
-    return REGISTRY.create("ranked").between(ranked_rows(sweep, setting), too_small, large_enough)
+    too_small = max((point.k for point in points if point.k < large_enough), default=large_enough)
+    return REGISTRY.create("ranked").between(rows, too_small, large_enough)
 
 
 def recommendation(
     store: Store, sweep: Sweep, setting: Setting, limits: Limits, points: Sequence[Point] | None = None
 ) -> Recommendation:
-    """`points`: the measured frontier, read from the store where None."""
+    """The smallest measured set within the limits. points: the measured frontier, read from the store where None."""
     points = measured_points(store, sweep, setting) if points is None else points
     chosen = choose(points, limits, sweep.facts.metric.higher_is_better)
     point = chosen.point

@@ -48,11 +48,12 @@ def recommend(
 
 def measure_frontier(store: "Store", sweep: "Sweep", setting: "Setting", limits: "Limits") -> None:
     """Measures what the recommender proposes and is not measured yet, then closer around the tolerance."""
-    from qdash.answers.recommendation import finer_sets, missing_sets
+    from qdash.answers.recommendation import finer_sets, missing_sets, ranked_rows
+    from qdash.answers.stored import measured_points
 
-    measure = _measure(store, sweep, setting)
-    measure(missing_sets(store, sweep, setting))
-    while sets := finer_sets(store, sweep, setting, limits):
+    measure, rows = _measure(store, sweep, setting), ranked_rows(sweep, setting)
+    measure(missing_sets(sweep, rows, measured_points(store, sweep, setting)))
+    while sets := finer_sets(sweep, rows, measured_points(store, sweep, setting), limits):
         measure(sets)
 
 
