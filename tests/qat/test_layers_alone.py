@@ -13,6 +13,7 @@ from qdash.answers.cost import estimate
 from qdash.demo.data import digits
 from qdash.errors import DataError, SpecError
 from qdash.executors.base import build_work
+from qdash.records.facts import read_facts
 from qdash.records.scores import Progress
 from qdash.spec import Source, SweepSpec, checked
 from qdash.sweep.prepare.training_set import training_set
@@ -269,5 +270,5 @@ def test_wrong_options_are_told(values, message, tmp_path):
 
 def test_the_cost_is_estimated_before_it_is_spent(swept):
     for result, mode in zip(swept, ("static", "qat"), strict=True):
-        wanted = estimate(checked(SweepSpec, mode=mode, **MOBILENET), result["facts"])["forward_equivalents"]
+        wanted = estimate(checked(SweepSpec, mode=mode, **MOBILENET), read_facts(result["facts"])).forward_equivalents
         assert wanted == pytest.approx(result["cost"]["forward_equivalents"], rel=0.15)

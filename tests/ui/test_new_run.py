@@ -5,6 +5,7 @@ import pytest
 from ui_helpers import press, text_of
 
 from qdash.jobs.steps import run_inline
+from qdash.records.facts import PreviewSample, read_facts
 from qdash.records.scores import Facts
 from qdash.spec import Source, SweepSpec, checked
 from qdash.store.store import Store
@@ -145,13 +146,13 @@ def test_pictures_are_enlarged_by_whole_pixels():
 
 
 def test_a_wrong_prediction_has_a_mark():
-    assert sample_text({"label": 3, "predicted": 3}) == "3, says 3"
-    assert sample_text({"label": 3, "predicted": 5}) == "3, says 5 ✗"
-    assert sample_text({"label": None, "predicted": None}) == "no label"
+    assert sample_text(PreviewSample(3, 3, "")) == "3, says 3"
+    assert sample_text(PreviewSample(3, 5, "")) == "3, says 5 ✗"
+    assert sample_text(PreviewSample(None, None, "")) == "no label"
 
 
 def test_layers_frame_has_a_row_per_layer(looked_at):
-    frame = layers_frame(looked_at)
+    frame = layers_frame(read_facts(looked_at))
     assert len(frame) == 21
     assert frame["MACs per sample"].sum() == pytest.approx(looked_at["macs_per_sample"], rel=0.01)
 
