@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from qdash.charts import theme
 from qdash.charts.names import short_names
-from qdash.results.agreement import Agreement, agreement, finite, spearman
+from qdash.results.agreement import EstimateAgreement, agreement, finite, spearman
 from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, interval, nats, plural
 
@@ -52,7 +52,7 @@ def agreement_frame(
     return pd.DataFrame(entries, columns=COLUMNS)
 
 
-def frame_agreement(frame: pd.DataFrame) -> Agreement:
+def frame_agreement(frame: pd.DataFrame) -> EstimateAgreement:
     """Of the SQNR in an `agreement_frame`."""
     return agreement(frame["estimated_db"].tolist(), frame["measured_db"].tolist())
 

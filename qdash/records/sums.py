@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
-class Sums:
+class ScoreSums:
     """Over the samples of a score, or of many; None for a sum that is not there.
 
     Of the model's output, y in FP32 and ỹ under test (an estimate has noise, kl and parts of an estimate):
@@ -49,12 +49,12 @@ class Sums:
     seconds: float | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, float]) -> "Sums":
+    def of(cls, values: Mapping[str, float]) -> "ScoreSums":
         """From sums by name; a method's own ones that nobody here reads are passed over."""
         return cls(**{name: value for name, value in values.items() if name in _NAMES})
 
 
-_NAMES = frozenset(f.name for f in fields(Sums))
+_NAMES = frozenset(f.name for f in fields(ScoreSums))
 
 
 def mean(total: float | None, samples: float | None) -> float | None:

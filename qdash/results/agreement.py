@@ -15,7 +15,7 @@ CLOSE_DB = 0.5
 
 
 @dataclass(frozen=True)
-class Agreement:
+class EstimateAgreement:
     """Over the layers that are both estimated and measured, by model-output SQNR.
 
     spearman: rank correlation, −1 … 1; None under FEWEST layers or where one side is all alike. median_difference_db:
@@ -59,11 +59,11 @@ def correlation(value: float) -> str:
     return f"{value:.3f}".replace("-", MINUS)
 
 
-def agreement(estimated: Sequence[float], measured: Sequence[float]) -> Agreement:
+def agreement(estimated: Sequence[float], measured: Sequence[float]) -> EstimateAgreement:
     """Of finite values in dB, one of each per layer."""
     x, y = np.asarray(estimated, float), np.asarray(measured, float)
     difference = float(np.median(np.abs(x - y))) if len(x) else None
-    return Agreement(len(x), spearman(x, y), difference)
+    return EstimateAgreement(len(x), spearman(x, y), difference)
 
 
 def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float | None:

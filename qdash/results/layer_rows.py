@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from qdash.records.facts import LayerFacts, RunFacts
-from qdash.records.sums import Sums, mean
+from qdash.records.sums import ScoreSums, mean
 from qdash.registry import family
 from qdash.results.decibel import sqnr_db, standard_error_db
 from qdash.results.decisions import Decided, decided, looks_of
@@ -16,8 +16,8 @@ from qdash.results.rows import (
     KeyedSetting,
     LayerIdentity,
     LayerRow,
-    LocalErrors,
     ModelOutput,
+    OwnErrors,
     measures_remaining,
 )
 from qdash.results.tally import Tallies, Tally
@@ -38,7 +38,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: RunFacts, tallies: Tall
         decision = decided(looks, tallies, tally, metric.factor)
         parts = (
             _identity(layer, keyed, spec.method),
-            local_errors(sums, cumulative),
+            own_errors(sums, cumulative),
             _model_output(outcome.output, tally, decision),
             estimate_parts(sums, baseline),
             before_training(sums, baseline, metric.factor),
@@ -51,10 +51,10 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: RunFacts, tallies: Tall
     return rows
 
 
-def local_errors(sums: Sums, cumulative: Sums) -> LocalErrors:
+def own_errors(sums: ScoreSums, cumulative: ScoreSums) -> OwnErrors:
     """cumulative: at the layer's output with every layer quantized."""
     signal = sums.output_signal
-    return LocalErrors(
+    return OwnErrors(
         weight_sqnr_db=sqnr_db(sums.weight_signal, sums.weight_noise),
         input_sqnr_db=sqnr_db(sums.input_signal, sums.input_noise),
         layer_output_sqnr_db=sqnr_db(signal, sums.output_noise),
@@ -65,7 +65,7 @@ def local_errors(sums: Sums, cumulative: Sums) -> LocalErrors:
     )
 
 
-def estimate_parts(sums: Sums, baseline: Tally) -> EstimateParts:
+def estimate_parts(sums: ScoreSums, baseline: Tally) -> EstimateParts:
     """baseline: over the same samples."""
     signal = float(baseline.values("signal").sum())
     return EstimateParts(
@@ -76,7 +76,7 @@ def estimate_parts(sums: Sums, baseline: Tally) -> EstimateParts:
     )
 
 
-def before_training(sums: Sums, baseline: Tally, factor: float) -> BeforeTraining:
+def before_training(sums: ScoreSums, baseline: Tally, factor: float) -> BeforeTraining:
     """baseline: over the same samples; factor: of the metric."""
     if sums.ptq_noise is None:
         return BeforeTraining()

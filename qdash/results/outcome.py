@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from qdash.records.facts import MetricFacts
-from qdash.records.sums import Sums, mean
+from qdash.records.sums import ScoreSums, mean
 from qdash.results.decibel import sqnr_db
 from qdash.results.rows import ModelOutput, Outcome
 from qdash.results.tally import Tallies, Tally
@@ -83,7 +83,7 @@ def _alike(subjects: Sequence[Tally], tallies: Tallies, metric: MetricFacts, see
 
 
 def _outcome(
-    sums: Sums, baseline: Sums, signal: float, change: MetricChange | None, sqnr: Interval, kl: Interval
+    sums: ScoreSums, baseline: ScoreSums, signal: float, change: MetricChange | None, sqnr: Interval, kl: Interval
 ) -> Outcome:
     """signal: the baseline's over the same samples; sums may have their own."""
     flipped = mean(sums.flipped, sums.samples)
@@ -113,7 +113,7 @@ def _at(bounds: tuple[np.ndarray, np.ndarray] | None, column: int) -> Interval:
     return NO_INTERVAL if bounds is None else (float(bounds[0][column]), float(bounds[1][column]))
 
 
-def _mse(sums: Sums, baseline: Sums) -> float | None:
+def _mse(sums: ScoreSums, baseline: ScoreSums) -> float | None:
     """Mean squared error over all elements; the baseline knows how many a sample has."""
     if sums.noise is None or not sums.samples or not baseline.count or not baseline.samples:
         return None

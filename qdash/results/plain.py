@@ -26,15 +26,17 @@ def as_dict(value: "DataclassInstance") -> dict[str, object]:
 
 def as_tree(value: Any) -> Any:
     """The same with dictionaries in place of dataclasses and specs, and lists in place of tuples; numbers stay."""
-    if isinstance(value, Mapping):
-        return {str(key): as_tree(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_tree(item) for item in value]
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Described):
         return value.described()
-    return as_tree(as_dict(value)) if is_dataclass(value) and not isinstance(value, type) else value
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        value = as_dict(value)
+    if isinstance(value, Mapping):
+        return {str(key): as_tree(item) for key, item in value.items()}
+    return [as_tree(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def plain(value: object) -> Any:

@@ -44,7 +44,7 @@ class LayerIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalErrors:
+class OwnErrors:
     """The layer alone, on its FP32 input; cumulative: at its output with every layer quantized. None: unknown."""
 
     weight_sqnr_db: float | None = None
@@ -116,7 +116,7 @@ class Decision:
 
 # Fields stand in the order of the last base first, which is the order of the JSON.
 @dataclass(frozen=True, kw_only=True)
-class LayerRow(Decision, BeforeTraining, EstimateParts, ModelOutput, LocalErrors, LayerIdentity):
+class LayerRow(Decision, BeforeTraining, EstimateParts, ModelOutput, OwnErrors, LayerIdentity):
     """One layer under one setting. recovered: of the metric, over the all-quantized model. rank: from 1, 0 for none."""
 
     estimated: bool = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qdash.records.scores import Score
-from qdash.records.sums import Sums
+from qdash.records.sums import ScoreSums
 
 Key = tuple[str, str, str]  # kind, subject, setting
 
@@ -19,9 +19,9 @@ class Tally:
     batches: dict[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @property
-    def total(self) -> Sums:
+    def total(self) -> ScoreSums:
         """The sums by what they are."""
-        return Sums.of(self.sums)
+        return ScoreSums.of(self.sums)
 
     @property
     def samples(self) -> int:

@@ -38,32 +38,38 @@ def choose_limits(sweep: Sweep) -> Limits:
             help=help_text("max_drop_points"),
             width=190,
         )
-        layers = st.number_input(
-            "Layers in FP32 at most",
-            0,
-            None,
-            None,
-            step=1,
-            key="max_fp32",
-            bind="query-params",
-            placeholder="any",
-            help="Only sets with no more layers than this are recommended. Empty: any number.",
-            width=190,
-        )
-        megabytes = st.number_input(
-            "Size at most, MB",
-            0.0,
-            None,
-            None,
-            key="max_mb",
-            bind="query-params",
-            placeholder="any",
-            format="%.3f",
-            step=0.01,
-            help=help_text("size_mb"),
-            width=190,
-        )
-    return Limits(state.max_drop_points(), None if layers is None else int(layers), megabytes)
+        layers, megabytes = _choose_cost()
+    return Limits(state.max_drop_points(), layers, megabytes)
+
+
+def _choose_cost() -> tuple[int | None, float | None]:
+    """At most so many layers in FP32, at most so many MB; None for any."""
+    layers = st.number_input(
+        "Layers in FP32 at most",
+        0,
+        None,
+        None,
+        step=1,
+        key="max_fp32",
+        bind="query-params",
+        placeholder="any",
+        help="Only sets with no more layers than this are recommended. Empty: any number.",
+        width=190,
+    )
+    megabytes = st.number_input(
+        "Size at most, MB",
+        0.0,
+        None,
+        None,
+        key="max_mb",
+        bind="query-params",
+        placeholder="any",
+        format="%.3f",
+        step=0.01,
+        help=help_text("size_mb"),
+        width=190,
+    )
+    return None if layers is None else int(layers), megabytes
 
 
 def recommended(view: SweepView, limits: Limits) -> Recommendation:

@@ -28,14 +28,14 @@ LOSSES = tuple(loss for loss in get_args(Loss) if loss != "auto")
 def show_fine_tune(view: SweepView, keep: Sequence[str]) -> None:
     """The newest fine-tune of the sweep, and a form that starts one which keeps `keep` in FP32."""
     st.subheader("Fine-tune under quantization", help=help_text("qat"))
-    sweep = view.sweep.run
-    runs = state.store().runs(kind="qat", parent=sweep.id, limit=1)
+    run = view.sweep.run
+    runs = state.store().runs(kind="qat", parent=run.id, limit=1)
     latest = runs[0] if runs else None
     if latest is None:
         st.caption(escaped(_offer(keep)))
     else:
         _watch(latest.id, moving=not latest.final)
-    if (latest is None or latest.final) and sweep.final:
+    if (latest is None or latest.final) and run.final:
         _form(view, keep)
 
 
