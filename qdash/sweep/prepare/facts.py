@@ -17,7 +17,6 @@ from qdash.records.facts import (
     MetricFacts,
     RunFacts,
     SampleFacts,
-    SkippedModule,
     WeightFacts,
 )
 from qdash.sweep.prepare.layers import weight_parameters
@@ -119,7 +118,7 @@ def _coverage(prepared: Prepared, layers: Sequence[LayerFacts]) -> Coverage:
         layers=len(layers),
         params_share=sum(p.numel() for p in covered) / total if total else 0.0,
         macs_share=macs / prepared.macs_per_sample if prepared.macs_per_sample else 0.0,
-        skipped=tuple(SkippedModule(**module) for module in prepared.skipped),
+        skipped=tuple(prepared.skipped),
     )
 
 
