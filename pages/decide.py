@@ -8,6 +8,7 @@ from qdash.ui.decide.compare import show_comparison
 from qdash.ui.decide.fine_tune import show_fine_tune
 from qdash.ui.decide.keep_set import own_set, show_set
 from qdash.ui.guards import sweep_or_stop
+from qdash.ui.view import look_at
 
 st.title("Which layers stay in FP32?")
 sweep = sweep_or_stop()
@@ -31,18 +32,18 @@ def watch(run_id: str) -> None:
 
 
 limits = choose_limits(sweep)
-found = recommended(sweep, limits)
-show_answer(sweep, found, going_on and not found["frontier"])
+view = look_at(sweep)
+found = recommended(view, limits)
+show_answer(view, found, going_on and not found.frontier)
 if not sweep.run.final:
     watch(sweep.run.id)
-names = [row["layer"] for row in state.answer(sweep)["layers"]]
-yours = own_set(names, found["keep_fp32"], store.pins(sweep.run.id))
+yours = own_set([row.layer for row in view.layers], found.keep_fp32, store.pins(sweep.run.id))
 curve, own = st.columns([11, 9], gap="medium")
 with curve:
-    show_curve(sweep, found, limits, yours)
+    show_curve(view, found, limits, yours)
 with own, st.container(border=True, key="own_set"):
-    show_set(sweep, found, yours)
+    show_set(view, found, yours)
     if sweep.run.final:
         watch(sweep.run.id)
-show_comparison(sweep, found, yours)
-show_fine_tune(sweep, sorted(yours))
+show_comparison(view, found, yours)
+show_fine_tune(view, sorted(yours))

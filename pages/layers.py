@@ -27,14 +27,14 @@ def look(run_id: str) -> None:
     place.subheader(escaped(answer(view)), help=help_text("damage"))
     if not sweep.run.final:
         progress.show_progress(sweep.run)
-    if not view.rows:
+    if view.shown is None or not view.rows:
         st.info("No layer has such a name. Take a word away.", icon=":material/filter_alt_off:")
         return
     pictures, panel = st.columns([11, 9], gap="medium")
     with pictures:
         show_pictures(view)
     with panel, st.container(border=True, key="layer_panel"):
-        show_layer(sweep, state.rows(sweep), view.shown)
+        show_layer(view, view.shown)
     show_table(view)
 
 

@@ -8,6 +8,7 @@ from qdash.ui.layers.controls import choose_setting
 from qdash.ui.links import go_button
 from qdash.ui.pictures import show_most_sensitive
 from qdash.ui.verdict import show_heading, show_verdict
+from qdash.ui.view import look_at
 
 st.title("How far is this run?")
 store, current = state.store(), state.current_run()
@@ -37,8 +38,9 @@ def watch(run_id: str) -> None:
     if sweep_run.kind == "sweep" and sweep_run.facts is not None:
         sweep = state.load(sweep_run.id)
         choose_setting(sweep)
-        show_verdict(sweep, going_on=coming)
-        show_most_sensitive(sweep, key="live_ranking")
+        view = look_at(sweep)
+        show_verdict(view, going_on=coming)
+        show_most_sensitive(view, key="live_ranking")
 
 
 watch(current.id)

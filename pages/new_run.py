@@ -5,7 +5,7 @@ import streamlit as st
 from qdash.spec import Source, SweepSpec
 from qdash.ui import progress, start, state
 from qdash.ui.new_run.cost import show_cost, show_same_runs
-from qdash.ui.new_run.first_look import show_facts
+from qdash.ui.new_run.first_look import show_first_look
 from qdash.ui.new_run.settings_form import settings_form
 from qdash.ui.new_run.source_form import known_facts, last_look, source_form
 from qdash.ui.new_run.starting_values import checked_or_none, starting_values
@@ -39,7 +39,7 @@ def first_look() -> None:
         progress.show_progress(seen)
         progress.show_trouble(seen)
     if known is not None:
-        show_facts(known)
+        show_first_look(known)
 
 
 first_look()
@@ -47,7 +47,7 @@ st.subheader("Settings")
 values = settings_form(first)
 spec = checked_or_none(SweepSpec, source_values | values) if source else None
 if spec is not None:
-    show_cost(spec, known)
+    show_cost(spec, state.facts(known) if known else None)
     show_same_runs(store, spec)
 title = st.text_input("Title", key="new_title", placeholder="optional: a name by which you will find it again")
 if st.button("Start", icon=":material/play_arrow:", type="primary", key="new_start", disabled=spec is None) and spec:

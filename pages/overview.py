@@ -10,6 +10,7 @@ from qdash.ui.pictures import show_most_sensitive
 from qdash.ui.runs.table import show_recent
 from qdash.ui.start import attempted
 from qdash.ui.verdict import show_heading, show_key_numbers, show_verdict
+from qdash.ui.view import look_at
 
 store = state.store()
 st.title("Which layers should stay in FP32?")
@@ -41,12 +42,13 @@ def answer(run_id: str) -> None:
     else:
         sweep = state.load(run.id)
         choose_setting(sweep)
-        show_verdict(sweep, going_on=coming)
+        view = look_at(sweep)
+        show_verdict(view, going_on=coming)
         picture, numbers = st.columns([2, 1])
         with picture:
-            show_most_sensitive(sweep, key="overview_ranking")
+            show_most_sensitive(view, key="overview_ranking")
         with numbers:
-            show_key_numbers(sweep)
+            show_key_numbers(view)
     progress.show_running(jobs)
 
 

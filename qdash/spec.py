@@ -68,8 +68,12 @@ class Setting(Frozen):
     @property
     def label(self) -> str:
         """For a person: `mse, weights int8, inputs int8`."""
-        inputs = "FP32" if self.mode == "weight_only" else self.activation_format
-        return f"{self.observer}, weights {self.weight_format}, inputs {inputs}"
+        return f"{self.observer}, weights {self.weight_format}, inputs {self.input_format}"
+
+    @property
+    def input_format(self) -> str:
+        """The activation format, or `FP32` where inputs stay as they are."""
+        return self.activation_format if family("modes").create(self.mode).quantizes_inputs else "FP32"
 
     @property
     def untrained(self) -> "Setting":
@@ -159,7 +163,8 @@ class SweepSpec(Source):
 
     def settings(self) -> list[Setting]:
         """The matrix; inputs stay FP32 in weight_only mode, so their formats don't multiply there."""
-        activation_formats = self.activation_formats[:1] if self.mode == "weight_only" else self.activation_formats
+        quantizes_inputs = family("modes").create(self.mode).quantizes_inputs
+        activation_formats = self.activation_formats if quantizes_inputs else self.activation_formats[:1]
         shared = self.model_dump(include=set(Setting.model_fields) & set(SweepSpec.model_fields))
         return [
             Setting(observer=o, weight_format=w, activation_format=a, **shared)

@@ -96,7 +96,9 @@ def _settings() -> dict[str, Any]:
 
 def _swept(spec: Any, folder: Path, clock: Clock) -> dict[str, Any]:
     from qdash.executors.base import build_work
-    from qdash.records import Facts, Progress, Score
+    from qdash.records.facts import read_facts
+    from qdash.records.scores import Facts, Progress, Score
+    from qdash.results.plain import as_tree
     from qdash.results.sweep import sweep_result
     from qdash.results.tally import Tallies
 
@@ -114,7 +116,10 @@ def _swept(spec: Any, folder: Path, clock: Clock) -> dict[str, Any]:
                     position, macs = record.position, macs + record.spent["macs"]
         work.close()
     with clock.part("result"):
-        return sweep_result("benchmark", spec, found, Tallies(scores), {"macs": macs})
+        shown: dict[str, Any] = as_tree(
+            sweep_result("benchmark", spec, read_facts(found), Tallies(scores), {"macs": macs})
+        )
+        return shown
 
 
 def _show(result: dict[str, Any], clock: Clock) -> None:

@@ -1,13 +1,13 @@
 """Estimates against measurements: the sweeps that measured what another one estimated, and new ones that do."""
 
 import glob
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
 
 from qdash.answers.stored import Sweep
 from qdash.errors import InputError, QdashError
 from qdash.registry import family
+from qdash.results.rows import LayerRow
 from qdash.results.text import plural
 from qdash.spec import Setting, Source, SweepSpec, checked
 from qdash.store.runs import Run
@@ -41,9 +41,9 @@ def measuring_runs(store: Store, spec: SweepSpec, setting: Setting, weights: str
     return [run for run in runs if _measures(run, spec, setting) and (weights is None or _weights_of(run) in same)]
 
 
-def worst_unmeasured(rows: Sequence[Mapping[str, Any]], measured: Collection[str]) -> list[str]:
+def worst_unmeasured(rows: Sequence[LayerRow], measured: Collection[str]) -> list[str]:
     """The layers of `rows`, worst first, that are not measured and that a pattern can name."""
-    return [layer for layer in (row["layer"] for row in rows) if layer not in measured and _nameable(layer)]
+    return [layer for layer in (row.layer for row in rows) if layer not in measured and _nameable(layer)]
 
 
 def measuring_spec(spec: SweepSpec, setting: Setting, layers: Sequence[str]) -> SweepSpec:
@@ -76,7 +76,7 @@ def _measures(run: Run, spec: SweepSpec, setting: Setting) -> bool:
     return setting.key in {one.key for one in other.settings()}
 
 
-def _weights_of(run: Run) -> Any:
+def _weights_of(run: Run) -> object:
     return (run.facts or {}).get("weights_digest")
 
 

@@ -1,11 +1,12 @@
 """From a finished sweep to an answer: which mixed models to measure, and what they let one recommend."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from qdash.answers.stored import Sweep, load_sweep, measured_points
 from qdash.recommenders.base import REGISTRY
-from qdash.results.frontier import Limits, choose
+from qdash.results.frontier import NOT_MET, Limits, Point, Recommendation, choose
+from qdash.results.rows import KeyedSetting, LayerRow
+from qdash.results.sweep import setting_result
 from qdash.spec import MeasureSpec, QatSpec, Setting, checked
 from qdash.store.store import Store
 
@@ -25,7 +26,7 @@ def create_measure_run(
     if keep_sets is None:
         keep_sets = REGISTRY.create("ranked").propose(ranked_rows(sweep, setting))
     spec = MeasureSpec(sweep=sweep.spec, setting=setting, keep_sets=tuple(tuple(keep) for keep in keep_sets))
-    spec.check_layers(layer["layer"] for layer in sweep.facts["layers"])
+    spec.check_layers(sweep.facts.by_layer)
     title = f"{len(spec.keep_sets)} mixed models" if len(spec.keep_sets) > 1 else "one mixed model"
     return store.create_run(
         "measure",
@@ -54,58 +55,58 @@ def create_qat_run(
     sweep = load_sweep(store, sweep_run_id)
     setting = setting or sweep.setting()
     if keep is None:
-        keep = recommendation(store, sweep, setting, Limits())["keep_fp32"]
+        keep = recommendation(store, sweep, setting, Limits()).keep_fp32
     values = {"sweep": sweep.spec, "setting": setting.untrained, "keep": tuple(keep)}
     spec = checked(QatSpec, **values, training=training, epochs=epochs)
-    spec.check_layers(layer["layer"] for layer in sweep.facts["layers"])
+    spec.check_layers(sweep.facts.by_layer)
     run, title = sweep.run, f"fine-tune with {len(spec.keep)} layers in FP32"
     return store.create_run("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
 
 
-def ranked_rows(sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:
+def ranked_rows(sweep: Sweep, setting: Setting) -> Sequence[LayerRow]:
     """The sweep's rows under one setting, worst first."""
-    return [row for row in sweep.result()["layers"] if row["settings"]["key"] == setting.key]
+    return setting_result(sweep.spec, setting, sweep.facts, sweep.tallies).layers
 
 
-def missing_sets(store: Store, sweep: Sweep, setting: Setting) -> list[tuple[str, ...]]:
-    """The recommender's sets that are not measured on all samples yet."""
-    samples = sweep.facts["samples"]["evaluation"]
-    points = measured_points(store, sweep, setting)
-    done = {frozenset(p["layers"]) for p in points if p["samples"] >= samples}
-    proposed = REGISTRY.create("ranked").propose(ranked_rows(sweep, setting))
-    return [keep for keep in proposed if frozenset(keep) not in done]
+def missing_sets(sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point]) -> list[tuple[str, ...]]:
+    """The recommender's sets that are not measured on all samples yet.
+
+    rows: of one setting, worst first; points: its measured curve.
+    """
+    samples = sweep.facts.samples.evaluation
+    done = {frozenset(point.layers) for point in points if point.samples >= samples}
+    return [keep for keep in REGISTRY.create("ranked").propose(rows) if frozenset(keep) not in done]
 
 
-def finer_sets(store: Store, sweep: Sweep, setting: Setting, limits: Limits) -> list[tuple[str, ...]]:
-    """Sets between the largest that fails and the smallest that meets the tolerance, empty once they touch."""
-    points = measured_points(store, sweep, setting)
-    chosen = choose(points, limits, higher_is_better(sweep))
-    if chosen["verdict"] == "not met" or chosen["point"] is None:
+def finer_sets(
+    sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point], limits: Limits
+) -> list[tuple[str, ...]]:
+    """Sets between the largest that fails and the smallest that meets the tolerance, empty once they touch.
+
+    rows, points: as in `missing_sets`.
+    """
+    chosen = choose(points, limits, sweep.facts.metric.higher_is_better)
+    if chosen.verdict == NOT_MET or chosen.point is None:
         return []
-    large_enough = chosen["point"]["k"]
-    too_small = max((p["k"] for p in points if p["k"] < large_enough), default=large_enough)
-    return REGISTRY.create("ranked").between(ranked_rows(sweep, setting), too_small, large_enough)
+    large_enough = chosen.point.k
+    too_small = max((point.k for point in points if point.k < large_enough), default=large_enough)
+    return REGISTRY.create("ranked").between(rows, too_small, large_enough)
 
 
 def recommendation(
-    store: Store, sweep: Sweep, setting: Setting, limits: Limits, points: Sequence[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    """The JSON of `recommend`; `points`: the measured frontier, read from the store where None."""
+    store: Store, sweep: Sweep, setting: Setting, limits: Limits, points: Sequence[Point] | None = None
+) -> Recommendation:
+    """The smallest measured set within the limits. points: the measured frontier, read from the store where None."""
     points = measured_points(store, sweep, setting) if points is None else points
-    chosen = choose(points, limits, higher_is_better(sweep))
-    point = chosen["point"]
-    return {
-        "run_id": sweep.run.id,
-        "setting": setting.model_dump(mode="json") | {"key": setting.key},
-        "keep_fp32": point["layers"] if point else [],
-        "max_drop_points": limits.max_drop_points,
-        "verdict": chosen["verdict"],
-        "samples_needed": chosen["samples_needed"],
-        "chosen": point,
-        "frontier": list(points),
-    }
-
-
-def higher_is_better(sweep: Sweep) -> bool:
-    """Of the sweep's metric."""
-    return bool(sweep.facts["metric"]["higher_is_better"])
+    chosen = choose(points, limits, sweep.facts.metric.higher_is_better)
+    point = chosen.point
+    return Recommendation(
+        run_id=sweep.run.id,
+        setting=KeyedSetting.of(setting),
+        keep_fp32=point.layers if point else (),
+        max_drop_points=limits.max_drop_points,
+        verdict=chosen.verdict,
+        samples_needed=chosen.samples_needed,
+        chosen=point,
+        frontier=points,
+    )

@@ -1,14 +1,14 @@
 """Stored runs as results: what every page, the command line and the exporters read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from qdash.errors import InputError
-from qdash.records import Score
-from qdash.results.frontier import frontier_point
-from qdash.results.qat import qat_result
-from qdash.results.sweep import sweep_result
+from qdash.records.facts import RunFacts, read_facts
+from qdash.records.scores import Score
+from qdash.results.frontier import Point, frontier_point
+from qdash.results.qat import QatResult, qat_result
+from qdash.results.sweep import SweepResult, sweep_result
 from qdash.results.tally import Tallies
 from qdash.spec import MeasureSpec, QatSpec, Setting, SweepSpec
 from qdash.store.runs import Run
@@ -23,11 +23,11 @@ class Sweep:
 
     run: Run
     spec: SweepSpec
-    facts: Mapping[str, Any]
+    facts: RunFacts
     tallies: Tallies
 
-    def result(self) -> dict[str, Any]:
-        """The sweep JSON."""
+    def result(self) -> SweepResult:
+        """The sweep JSON, field by field."""
         return sweep_result(self.run.id, self.spec, self.facts, self.tallies, self.run.cost)
 
     def setting(self, key: str | None = None) -> Setting:
@@ -49,7 +49,7 @@ def load_sweep(store: Store, run_id: str) -> Sweep:
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    return Sweep(run, SweepSpec.model_validate_json(run.spec), run.facts, Tallies(store.scores(run.id)))
+    return Sweep(run, SweepSpec.model_validate_json(run.spec), read_facts(run.facts), Tallies(store.scores(run.id)))
 
 
 def latest_sweep(store: Store) -> Run | None:
@@ -64,11 +64,11 @@ class QatRun:
 
     run: Run
     spec: QatSpec
-    facts: Mapping[str, Any]
+    facts: RunFacts
     scores: Sequence[Score]
 
-    def result(self) -> dict[str, Any]:
-        """The JSON of `qat`."""
+    def result(self) -> QatResult:
+        """The JSON of `qat`, field by field."""
         return qat_result(self.run.id, self.run.parent, self.spec, self.facts, self.scores, self.run.cost)
 
 
@@ -80,18 +80,18 @@ def load_qat(store: Store, run_id: str) -> QatRun:
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    return QatRun(run, QatSpec.model_validate_json(run.spec), run.facts, store.scores(run.id))
+    return QatRun(run, QatSpec.model_validate_json(run.spec), read_facts(run.facts), store.scores(run.id))
 
 
-def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:
+def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[Point]:
     """Every set measured for a sweep under a setting, smallest first; of repeated ones that with most samples."""
-    best: dict[tuple[str, ...], dict[str, Any]] = {}
+    best: dict[tuple[str, ...], Point] = {}
     for tallies, keep in measurements(store, sweep, setting):
         point = frontier_point(keep, sweep.facts, setting, tallies, sweep.spec.seed)
         key = tuple(sorted(keep))
-        if point is not None and point["samples"] > best.get(key, {"samples": 0})["samples"]:
+        if point is not None and point.samples > (best[key].samples if key in best else 0):
             best[key] = point
-    return sorted(best.values(), key=lambda point: (point["k"], point["size_mb"]))
+    return sorted(best.values(), key=lambda point: (point.k, point.size_mb))
 
 
 def measurements(store: Store, sweep: Sweep, setting: Setting) -> list[tuple[Tallies, tuple[str, ...]]]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,10 @@ import plotly.graph_objects as go
 
 from qdash.charts import theme
 from qdash.charts.names import short_names
-from qdash.results.agreement import Agreement, agreement, both_finite, spearman
+from qdash.results.agreement import EstimateAgreement, agreement, finite, spearman
+from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, interval, nats, plural
 
-DB, KL = "model_output_sqnr_db", "model_output_kl"
 COLUMNS = [
     "layer",
     "name",
@@ -34,7 +33,7 @@ NORMAL = 1.96  # standard errors on each side of a 95 % interval
 
 
 def agreement_frame(
-    rows: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]], types: Mapping[str, str] | None = None
+    rows: Sequence[LayerRow], measured: Mapping[str, LayerRow], types: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
     """One row, with COLUMNS, per layer whose model-output SQNR is estimated and measured, both finite.
 
@@ -42,18 +41,18 @@ def agreement_frame(
     measurement; NaN where there is no KL or no interval. Both are taken over the same samples, so the estimate's
     interval is what its random signs leave, where the run tells.
     """
-    pairs = [(row, measured[row["layer"]]) for row in rows if row["layer"] in measured]
-    pairs = [(row, found) for row, found in pairs if both_finite(row, found, DB)]
-    names = short_names([row["layer"] for row, _ in pairs], NAME_WIDTH)
+    pairs = [(row, measured[row.layer]) for row in rows if row.layer in measured]
+    pairs = [pair for pair in pairs if all(finite(one.model_output_sqnr_db) for one in pair)]
+    names = short_names([row.layer for row, _ in pairs], NAME_WIDTH)
     types = types or {}
     entries = [
-        _entry(row, found) | {"name": name, "type": types.get(row["layer"], row["type"])}
+        (row.layer, name, types.get(row.layer, row.type), *_numbers(row, found), found.samples, _hover(row, found))
         for (row, found), name in zip(pairs, names, strict=True)
     ]
     return pd.DataFrame(entries, columns=COLUMNS)
 
 
-def frame_agreement(frame: pd.DataFrame) -> Agreement:
+def frame_agreement(frame: pd.DataFrame) -> EstimateAgreement:
     """Of the SQNR in an `agreement_frame`."""
     return agreement(frame["estimated_db"].tolist(), frame["measured_db"].tolist())
 
@@ -83,33 +82,29 @@ def agreement_figure(frame: pd.DataFrame, *, selected: str | None = None) -> go.
     return figure
 
 
-def _entry(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    entry = {"layer": row["layer"], "samples": found["samples"]}
-    for which, source in (("estimated", row), ("measured", found)):
-        entry |= {f"{which}_db": float(source[DB]), f"{which}_kl": _number(source[KL])}
-        low, high = _interval(source)
-        entry |= {f"{which}_low": low, f"{which}_high": high}
-    return entry | {"hover": _hover(entry, row["samples"])}
+def _numbers(estimated: LayerRow, measured: LayerRow) -> tuple[float, ...]:
+    """Those of COLUMNS, from `estimated_db` to `measured_kl`."""
+    both = (estimated, measured)
+    values = (_number(row.model_output_sqnr_db) for row in both)
+    ends = (end for row in both for end in _interval(row))
+    return (*values, *ends, *(_number(row.model_output_kl) for row in both))
 
 
-def _hover(entry: Mapping[str, Any], estimated_from: int) -> str:
-    lines = [f"<b>{entry['layer']}</b>"]
-    for which, how, samples in (
-        ("measured", "measured on", entry["samples"]),
-        ("estimated", "estimated from", estimated_from),
-    ):
-        low, high = entry[f"{which}_low"], entry[f"{which}_high"]
+def _hover(estimated: LayerRow, measured: LayerRow) -> str:
+    lines = [f"<b>{measured.layer}</b>"]
+    for row, how in ((measured, "measured on"), (estimated, "estimated from")):
+        low, high = _interval(row)
         ends = "" if math.isnan(low) or math.isnan(high) else f" (95 %: {interval(low, high, decibels)})"
-        kl = "" if math.isnan(entry[f"{which}_kl"]) else f", KL {nats(entry[f'{which}_kl'])}"
-        lines.append(f"{how} {plural(samples, 'sample')}:<br>SQNR {decibels(entry[f'{which}_db'])}{ends}{kl}")
+        kl = "" if row.model_output_kl is None else f", KL {nats(row.model_output_kl)}"
+        lines.append(f"{how} {plural(row.samples, 'sample')}:<br>SQNR {decibels(row.model_output_sqnr_db)}{ends}{kl}")
     return "<br>".join(lines)
 
 
-def _interval(row: Mapping[str, Any]) -> tuple[float, float]:
-    error = row.get(f"{DB}_se")
-    if error is not None:
-        return float(row[DB]) - NORMAL * error, float(row[DB]) + NORMAL * error
-    return _number(row.get(f"{DB}_low")), _number(row.get(f"{DB}_high"))
+def _interval(row: LayerRow) -> tuple[float, float]:
+    value, error = row.model_output_sqnr_db, row.model_output_sqnr_db_se
+    if value is not None and error is not None:
+        return value - NORMAL * error, value + NORMAL * error
+    return _number(row.model_output_sqnr_db_low), _number(row.model_output_sqnr_db_high)
 
 
 def _number(value: float | None) -> float:

@@ -1,8 +1,6 @@
 """Weights or inputs: which of the two does the damage, at the layer's own output or, estimated, at the model's."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ import plotly.graph_objects as go
 
 from qdash.charts import theme
 from qdash.results.diagnosis import attribution_place
+from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, share
 
 PARTS = (
@@ -19,10 +18,10 @@ PARTS = (
 )
 
 
-def attribution_frame(row: Mapping[str, Any]) -> pd.DataFrame:
+def attribution_frame(row: LayerRow) -> pd.DataFrame:
     """part, sqnr_db (NaN where it doesn't apply), place ("layer_output", or "model_output" where it is estimated)."""
     place = attribution_place(row)
-    found = [row.get(key.format(place)) for _, key, _ in PARTS]
+    found = [row.number(key.format(place)) for _, key, _ in PARTS]
     values = [math.nan if value is None else float(value) for value in found]
     return pd.DataFrame({"part": [name for name, _, _ in PARTS], "sqnr_db": values, "place": place})
 

@@ -1,8 +1,7 @@
 """Before and after a fine-tune: a line per layer from what quantizing did to what it does once trained."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import plotly.graph_objects as go
 from qdash.charts import theme
 from qdash.charts.names import short_names
 from qdash.charts.quantities import Quantity
+from qdash.results.rows import LayerRow
 from qdash.results.text import plural, shortened
 
 BEFORE, AFTER, WORSE = "Quantized only", "Fine-tuned", "Fine-tuned, worse"
@@ -25,17 +25,17 @@ def before_key(quantity: Quantity) -> str:
 
 
 def before_after_frame(
-    rows: Sequence[Mapping[str, Any]], quantity: Quantity, *, top: int | None = None, by_network: bool = False
+    rows: Sequence[LayerRow], quantity: Quantity, *, top: int | None = None, by_network: bool = False
 ) -> pd.DataFrame:
     """One row, with COLUMNS, per layer with a value before the fine-tune, worst first, or in network order.
 
-    rows: of one setting, with ranks. top: at most so many, the worst ones. before, after: in the quantity's unit, NaN
+    rows: of one setting, worst first. top: at most so many, the worst ones. before, after: in the quantity's unit, NaN
     where a value isn't finite. gain: what the fine-tune wins, positive where it helps. broken: NaN or Inf after it.
     """
     key = before_key(quantity)
-    found = sorted((row for row in rows if row.get(key) is not None), key=lambda row: row["rank"])[:top]
-    names = short_names([row["layer"] for row in found], NAME_WIDTH)
-    entries = [_entry(row, quantity, key) | {"name": name} for row, name in zip(found, names, strict=True)]
+    found = [(rank, row) for rank, row in enumerate(rows, 1) if row.number(key) is not None][:top]
+    names = short_names([row.layer for _, row in found], NAME_WIDTH)
+    entries = [_entry(row, name, rank, quantity) for (rank, row), name in zip(found, names, strict=True)]
     frame = pd.DataFrame(entries, columns=COLUMNS).astype({"before": float, "after": float, "gain": float})
     return frame.sort_values("order" if by_network else "rank", ignore_index=True)
 
@@ -86,24 +86,23 @@ def change_text(before: float | None, after: float | None, quantity: Quantity) -
     return quantity.written(after) if before is None else f"{_bare(before, quantity)} → {quantity.written(after)}"
 
 
-def _entry(row: Mapping[str, Any], quantity: Quantity, key: str) -> dict[str, Any]:
-    before, after = _finite(row[key]), _finite(row[quantity.key])
-    return {
-        **{name: row[name] for name in ("layer", "order", "rank", "samples")},
-        "before": before,
-        "after": after,
-        "gain": quantity.worse(before) - quantity.worse(after),
-        "broken": row["status"] == "non_finite",
-        "hover": f"<b>{row['layer']}</b><br>{quantity.title} {change_text(row[key], row[quantity.key], quantity)}"
-        f"<br>measured on {plural(row['samples'], 'sample')}",
-    }
+def _entry(row: LayerRow, name: str, rank: int, quantity: Quantity) -> tuple[object, ...]:
+    """COLUMNS."""
+    changed = row.number(before_key(quantity)), row.number(quantity.key)
+    before, after = (_finite(value) for value in changed)
+    gain = quantity.worse(before) - quantity.worse(after)
+    hover = (
+        f"<b>{row.layer}</b><br>{quantity.title} {change_text(*changed, quantity)}"
+        f"<br>measured on {plural(row.samples, 'sample')}"
+    )
+    return row.layer, name, row.order, rank, before, after, gain, row.samples, row.status == "non_finite", hover
 
 
 def _finite(value: float | None) -> float:
     return float(value) if value is not None and math.isfinite(value) else math.nan
 
 
-def _written(row: "pd.Series[Any]", quantity: Quantity) -> str:
+def _written(row: pd.Series, quantity: Quantity) -> str:
     return f"{shortened(row['layer'], 40)} ({change_text(row['before'], row['after'], quantity)})"
 
 
@@ -119,7 +118,7 @@ def _add_lines(figure: go.Figure, drawn: pd.DataFrame) -> None:
     figure.add_scatter(x=x.ravel(), y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _add_marks(figure: go.Figure, part: pd.DataFrame, key: str, name: str, marker: dict[str, Any]) -> None:
+def _add_marks(figure: go.Figure, part: pd.DataFrame, key: str, name: str, marker: dict[str, object]) -> None:
     if part.empty:
         return
     figure.add_scatter(

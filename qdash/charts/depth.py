@@ -1,8 +1,7 @@
 """Error along the depth: what each layer adds by itself, and what has piled up when all are quantized."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import plotly.graph_objects as go
 
 from qdash.charts import theme
 from qdash.charts.names import short_names
+from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, shortened
 
 LOCAL, CUMULATIVE = "Layer alone (FP32 input)", "All layers quantized"
@@ -17,16 +17,15 @@ LABELS, NAME_WIDTH = 40, 20
 COLUMNS = ["layer", "name", "order", "local", "cumulative", "samples"]
 
 
-def depth_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def depth_frame(rows: Sequence[LayerRow]) -> pd.DataFrame:
     """One row per layer in network order; local, cumulative: SQNR at the layer's output in dB, NaN where there is none.
 
     rows: of one setting.
     """
-    ordered = sorted(rows, key=lambda row: row["order"])
-    names = short_names([row["layer"] for row in ordered], NAME_WIDTH)
+    ordered = sorted(rows, key=lambda row: row.order)
+    names = short_names([row.layer for row in ordered], NAME_WIDTH)
     entries = [
-        (row["layer"], name, row["order"], *_values(row), row["samples"])
-        for row, name in zip(ordered, names, strict=True)
+        (row.layer, name, row.order, *_values(row), row.samples) for row, name in zip(ordered, names, strict=True)
     ]
     frame = pd.DataFrame(entries, columns=COLUMNS)
     return frame.astype({"local": float, "cumulative": float})
@@ -90,8 +89,8 @@ def _range(frame: pd.DataFrame) -> list[float]:
     return [float(values.min()) - 0.25 * span, float(values.max()) + 0.08 * span]
 
 
-def _values(row: Mapping[str, Any]) -> tuple[float, float]:
-    local, cumulative = (row[key] for key in ("layer_output_sqnr_db", "cumulative_sqnr_db"))
+def _values(row: LayerRow) -> tuple[float, float]:
+    local, cumulative = row.layer_output_sqnr_db, row.cumulative_sqnr_db
     return math.nan if local is None else local, math.nan if cumulative is None else cumulative
 
 

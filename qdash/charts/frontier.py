@@ -1,41 +1,39 @@
 """The measured curve: layers kept in FP32 against the metric and the size."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from qdash.charts import theme
-from qdash.results.frontier import NOT_MET, SHOWN
+from qdash.records.facts import MetricFacts
+from qdash.results.frontier import NOT_MET, SHOWN, Choice, Point
 from qdash.results.text import count, interval, megabytes, metric_value, plural, points
 
 COLUMNS = ["k", "layers", "key", "value", "low", "high", "delta", "size_mb", "samples", "on_curve", "hover"]
 NAMED = 6
 
 
-def frontier_frame(
-    measured: Sequence[Mapping[str, Any]], ranking: Sequence[str], fp32: float, metric: Mapping[str, Any]
-) -> pd.DataFrame:
+def frontier_frame(measured: Sequence[Point], ranking: Sequence[str], fp32: float, metric: MetricFacts) -> pd.DataFrame:
     """One row per measured set, with COLUMNS, smallest first; sets whose output isn't finite are left out.
 
-    measured: of `history.measured_points`. ranking: layers, most sensitive first. fp32: the metric of the baseline.
+    measured: of `answers.stored.measured_points`. ranking: layers, most sensitive first. fp32: the
+    metric of the baseline.
     low, high: the metric's 95 % interval, from the paired interval of the change. on_curve: the set is the k most
     sensitive layers.
     """
-    entries = [_entry(point, ranking, fp32, metric) for point in measured if point["status"] == "ok"]
+    entries = [_entry(point, ranking, fp32, metric) for point in measured if point.status == "ok"]
     return pd.DataFrame(entries, columns=COLUMNS).sort_values(["k", "size_mb"], ignore_index=True)
 
 
 def frontier_figure(
     frame: pd.DataFrame,
-    metric: Mapping[str, Any],
+    metric: MetricFacts,
     fp32: float,
     max_drop: float,
-    chosen: Mapping[str, Any],
+    chosen: Choice,
     *,
     by_size: bool = False,
     pinned: Sequence[str] | None = None,
@@ -55,16 +53,16 @@ def frontier_figure(
         _add_sets(figure, curve, x, "k most sensitive layers in FP32", theme.QUANTIZED, "circle", "lines+markers")
     if len(other):
         _add_sets(figure, other, x, "other measured sets", theme.GREY, "diamond", "markers")
-    _mark(figure, frame, x, chosen["point"]["layers"] if chosen["point"] else None, "recommended", "star", theme.CHOSEN)
+    _mark(figure, frame, x, chosen.point.layers if chosen.point else None, "recommended", "star", theme.CHOSEN)
     _mark(figure, frame, x, pinned, "your set", "circle-open", theme.PURPLE)
-    limit = fp32 - max_drop if metric["higher_is_better"] else fp32 + max_drop
+    limit = fp32 - max_drop if metric.higher_is_better else fp32 + max_drop
     figure.add_hline(y=fp32, line={"color": theme.FP32, "width": 2}, row=1, col=1)
     figure.add_hline(y=limit, line={"color": theme.LIMIT, "width": 2, "dash": "dash"}, row=1, col=1)
     theme.laid_out(figure, title, 400 if by_size else 470)
     for y, text, color, shift in ((fp32, "FP32", theme.FP32, 9), (limit, f"tolerance {max_drop:g}", theme.LIMIT, -9)):
         label = {"text": text, "font": {"color": color}, "showarrow": False, "yshift": shift}
         figure.add_annotation(x=1, xref="x domain", xanchor="right", y=y, yref="y", **label)
-    figure.update_yaxes(title=_axis(metric), row=1, col=1)
+    figure.update_yaxes(title=metric.axis, row=1, col=1)
     if by_size:
         figure.update_xaxes(title="size of all parameters, MB")
     else:
@@ -72,49 +70,40 @@ def frontier_figure(
     return figure
 
 
-def frontier_title(frame: pd.DataFrame, metric: Mapping[str, Any], max_drop: float, chosen: Mapping[str, Any]) -> str:
+def frontier_title(frame: pd.DataFrame, metric: MetricFacts, max_drop: float, chosen: Choice) -> str:
     """What the curve lets one say about the tolerance."""
-    point = chosen["point"]
+    point = chosen.point
     if frame.empty or point is None:
         return "No set has been measured yet"
-    unit = metric["difference_unit"]
+    unit = metric.difference_unit
     within = f"within {max_drop:g} {unit.removesuffix('s') if max_drop == 1 else unit}".rstrip()
-    change = points(point["delta"], unit)
-    if chosen["verdict"] == NOT_MET:
+    change = points(point.delta, unit)
+    if chosen.verdict == NOT_MET:
         return f"No measured set stays {within}; the best allowed one changes it by {change}"
-    kept = f"{plural(point['k'], 'layer')} in FP32" if point["k"] else "Every layer quantized"
-    sure = "the whole interval too" if chosen["verdict"] == SHOWN else "but the interval reaches beyond"
+    kept = f"{plural(point.k, 'layer')} in FP32" if point.k else "Every layer quantized"
+    sure = "the whole interval too" if chosen.verdict == SHOWN else "but the interval reaches beyond"
     return f"{kept}: {change}, {within} of FP32, {sure}"
 
 
-def _entry(point: Mapping[str, Any], ranking: Sequence[str], fp32: float, metric: Mapping[str, Any]) -> dict[str, Any]:
-    layers = sorted(point["layers"])
-    low, high = (fp32 + end if _finite(end) else math.nan for end in (point["low"], point["high"]))
-    return {
-        "k": point["k"],
-        "layers": layers,
-        "key": ",".join(layers),
-        "value": point["value"],
-        "low": low,
-        "high": high,
-        "delta": point["delta"],
-        "size_mb": point["size_mb"],
-        "samples": point["samples"],
-        "on_curve": set(layers) == set(ranking[: point["k"]]),
-        "hover": _hover(point, metric),
-    }
+def _entry(point: Point, ranking: Sequence[str], fp32: float, metric: MetricFacts) -> tuple[object, ...]:
+    """COLUMNS."""
+    layers = sorted(point.layers)
+    low, high = (math.nan if end is None or not math.isfinite(end) else fp32 + end for end in (point.low, point.high))
+    on_curve = set(layers) == set(ranking[: point.k])
+    sized = point.delta, point.size_mb, point.samples
+    return point.k, layers, ",".join(layers), point.value, low, high, *sized, on_curve, _hover(point, metric)
 
 
-def _hover(point: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
-    unit = metric["difference_unit"]
-    names = list(point["layers"][:NAMED]) + (["…"] if len(point["layers"]) > NAMED else [])
-    ends = interval(point["low"], point["high"], lambda value: points(value, unit))
+def _hover(point: Point, metric: MetricFacts) -> str:
+    unit = metric.difference_unit
+    names = list(point.layers[:NAMED]) + (["…"] if len(point.layers) > NAMED else [])
+    ends = interval(point.low, point.high, lambda value: points(value, unit))
     return "<br>".join(
         [
-            f"<b>{plural(point['k'], 'layer')} in FP32</b>",
-            f"{metric['name'].replace('_', ' ')} {metric_value(point['value'], metric)}",
-            f"against FP32 {points(point['delta'], unit)}, 95 % interval {ends}",
-            f"{megabytes(point['size_mb'])}, measured on {count(point['samples'])} samples",
+            f"<b>{plural(point.k, 'layer')} in FP32</b>",
+            f"{metric.words} {metric_value(point.value, metric)}",
+            f"against FP32 {points(point.delta, unit)}, 95 % interval {ends}",
+            f"{megabytes(point.size_mb)}, measured on {count(point.samples)} samples",
             *names,
         ]
     )
@@ -170,12 +159,3 @@ def _add_size(figure: go.Figure, frame: pd.DataFrame) -> None:
     )
     figure.update_yaxes(title="size, MB", rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title="layers kept in FP32", row=2, col=1)
-
-
-def _axis(metric: Mapping[str, Any]) -> str:
-    name = metric["name"].replace("_", " ")
-    return f"{name}, {metric['unit']}" if metric["unit"] else name
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))

@@ -1,8 +1,7 @@
 """Layers against settings, or against kinds of error where there is one setting: SQNR as colour."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,8 @@ import plotly.graph_objects as go
 from qdash.charts import theme
 from qdash.charts.names import short_names
 from qdash.charts.quantities import QUANTITIES, Quantity
-from qdash.results.ranking import default_ranking, ranked
+from qdash.results.ranking import default_ranking, worst_first
+from qdash.results.rows import KeyedSetting, LayerRow
 from qdash.results.text import decibels, plural, shortened
 
 KINDS = ("weight_sqnr_db", "input_sqnr_db", "layer_output_sqnr_db", "model_output_sqnr_db")
@@ -20,30 +20,30 @@ TEXT_CELLS, TEXT_COLUMNS, CLICK_CELLS, LABELS, LEVEL_LABELS, NAME_WIDTH = 400, 1
 
 
 def settings_frame(
-    rows: Sequence[Mapping[str, Any]], quantity: Quantity, *, by_network: bool = False, settings: Sequence[str] = ()
+    rows: Sequence[LayerRow], quantity: Quantity, *, by_network: bool = False, settings: Sequence[str] = ()
 ) -> pd.DataFrame:
     """One line per layer and setting, with COLUMNS; row, column: positions, worst layer first (by its worst setting).
 
     settings: keys in the order of the columns. value: NaN where it isn't measured or no finite number came out.
     """
-    labels = setting_labels([row["settings"] for row in rows])
+    labels = setting_labels(row.settings for row in rows)
     columns = {key: column for column, key in enumerate(settings or labels)}
     places = _places(rows, quantity.key, by_network)
     entries = []
     for row in rows:
-        key = row["settings"]["key"]
-        entries.append(_cell(row, quantity, places[row["layer"]], columns[key], labels[key]))
+        key = row.settings.key
+        entries.append(_cell(row, quantity, places[row.layer], columns[key], labels[key]))
     return _framed(entries)
 
 
-def kinds_frame(rows: Sequence[Mapping[str, Any]], *, by_network: bool = False) -> pd.DataFrame:
+def kinds_frame(rows: Sequence[LayerRow], *, by_network: bool = False) -> pd.DataFrame:
     """The same for one setting: a column for each kind of error that was measured."""
     # What leave_one_out says of the model's output is what remains without the layer's error.
-    keys = KINDS[:-1] if any(row["method"] == "leave_one_out" for row in rows) else KINDS
-    kinds = [QUANTITIES[key] for key in keys if any(row[key] is not None for row in rows)]
-    places = _places(rows, default_ranking([dict(row) for row in rows]), by_network)
+    keys = KINDS[:-1] if any(row.remaining for row in rows) else KINDS
+    kinds = [QUANTITIES[key] for key in keys if any(row.number(key) is not None for row in rows)]
+    places = _places(rows, default_ranking(rows), by_network)
     entries = [
-        _cell(row, kind, places[row["layer"]], column, kind.title.removesuffix(" SQNR").replace("-", "<br>"))
+        _cell(row, kind, places[row.layer], column, kind.title.removesuffix(" SQNR").replace("-", "<br>"))
         for row in rows
         for column, kind in enumerate(kinds)
     ]
@@ -78,12 +78,11 @@ def heatmap_figure(frame: pd.DataFrame, title: str, *, selected: str | None = No
     figure.update_xaxes(tickvals=list(range(len(columns))), ticktext=columns, side="top", showgrid=False)
     figure.update_xaxes(tickangle=0 if level else -90, tickfont_size=10)
     every = max(1, math.ceil(len(grid) / LABELS))
-    figure.update_yaxes(
-        tickvals=names.index[::every],
-        ticktext=[f"<b>▸ {n.name_}</b>" if n.layer == selected else n.name_ for n in _named(names)][::every],
-        autorange="reversed",
-        showgrid=False,
-    )
+    labels = [
+        f"<b>▸ {name}</b>" if layer == selected else name
+        for layer, name in zip(names["layer"], names["name"], strict=True)
+    ]
+    figure.update_yaxes(tickvals=names.index[::every], ticktext=labels[::every], autorange="reversed", showgrid=False)
     for row in names.index[names["layer"] == selected]:
         figure.add_hrect(row - 0.5, row + 0.5, line={"color": theme.CHOSEN, "width": 3})
     return figure
@@ -109,35 +108,36 @@ def kinds_title(frame: pd.DataFrame) -> str:
     return f"The weights lose more than the inputs in {weights} of {plural(len(both), 'layer')}"
 
 
-def setting_labels(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def setting_labels(settings: Iterable[KeyedSetting]) -> dict[str, str]:
     """By setting key: only the parts in which the settings differ, one a line."""
-    by_key = {setting["key"]: setting for setting in settings}
+    by_key = {keyed.key: keyed.setting for keyed in settings}
     words = {"observer": "{}", "weight_format": "{} weights", "activation_format": "{} inputs"}
-    differing = [part for part in words if len({setting[part] for setting in by_key.values()}) > 1]
+    differing = [part for part in words if len({getattr(setting, part) for setting in by_key.values()}) > 1]
     parts = differing or ["weight_format"]
-    return {key: "<br>".join(words[p].format(setting[p]) for p in parts) for key, setting in by_key.items()}
+    return {key: "<br>".join(words[p].format(getattr(setting, p)) for p in parts) for key, setting in by_key.items()}
 
 
-def _framed(entries: list[dict[str, Any]]) -> pd.DataFrame:
+def _framed(entries: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
     layers = frame["layer"].drop_duplicates().tolist()
     frame["name"] = frame["layer"].map(dict(zip(layers, short_names(layers, NAME_WIDTH), strict=True)))
     return frame
 
 
-def _places(rows: Sequence[Mapping[str, Any]], key: str, by_network: bool) -> dict[str, int]:
+def _places(rows: Sequence[LayerRow], key: str, by_network: bool) -> dict[str, int]:
     """The row of each layer."""
-    ordered = sorted(rows, key=lambda r: r["order"]) if by_network else ranked([dict(row) for row in rows], key)
-    return {name: place for place, name in enumerate(dict.fromkeys(row["layer"] for row in ordered))}
+    ordered = sorted(rows, key=lambda r: r.order) if by_network else worst_first(rows, key)
+    return {name: place for place, name in enumerate(dict.fromkeys(row.layer for row in ordered))}
 
 
-def _cell(row: Mapping[str, Any], kind: Quantity, place: int, column: int, label: str) -> dict[str, Any]:
-    value = math.nan if row[kind.key] is None else float(row[kind.key])
-    broken = row["status"] == "non_finite"
+def _cell(row: LayerRow, kind: Quantity, place: int, column: int, label: str) -> tuple[object, ...]:
+    """COLUMNS, the short name aside."""
+    found = row.number(kind.key)
+    value, broken = math.nan if found is None else float(found), row.status == "non_finite"
     text = "NaN" if broken else "" if math.isnan(value) else decibels(value).removesuffix(" dB")
     said = "the output holds NaN or Inf" if broken else f"{kind.title} {kind.written(value)}"
-    hover = f"<b>{row['layer']}</b><br>{label.replace('<br>', ', ')}<br>{said}<br>{row['samples']} samples"
-    return dict(zip(COLUMNS, (row["layer"], "", place, column, label, value, text, hover), strict=True))
+    hover = f"<b>{row.layer}</b><br>{label.replace('<br>', ', ')}<br>{said}<br>{row.samples} samples"
+    return row.layer, "", place, column, label, value, text, hover
 
 
 def _add_click_targets(figure: go.Figure, frame: pd.DataFrame) -> None:
@@ -151,7 +151,3 @@ def _add_click_targets(figure: go.Figure, frame: pd.DataFrame) -> None:
         hovertemplate="%{customdata[1]}<extra></extra>",
         showlegend=False,
     )
-
-
-def _named(names: pd.DataFrame) -> Any:
-    return names.rename(columns={"name": "name_"}).itertuples()

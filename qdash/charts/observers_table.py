@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from qdash.calibration.summaries import TensorSummary
-from qdash.charts.clipping import clipping_rows
+from qdash.charts.clipping import Clipping, clipping_rows
 from qdash.charts.heatmap import COLUMNS, NAME_WIDTH
 from qdash.charts.names import short_names
 from qdash.results.text import decibels, plural
@@ -55,11 +54,10 @@ def observers_title(frame: pd.DataFrame, own: str = "") -> str:
     return f"At {format}, {best.index[0]} loses least in {best.iloc[0]} of {plural(len(values), 'layer')}{told}"
 
 
-def _cell(layer: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    value, observer = row["sqnr_db"], row["observer"]
+def _cell(layer: str, found: Clipping) -> dict[str, object]:
     hover = (
-        f"<b>{layer}</b><br>{observer}: {decibels(value)}<br>range {row['low']:.4g} … {row['high']:.4g}, "
-        f"step {row['step']:.3g}<br>{row['clipped_share']:.3%} clipped"
+        f"<b>{layer}</b><br>{found.observer}: {decibels(found.sqnr_db)}<br>range {found.low:.4g} … {found.high:.4g}, "
+        f"step {found.step:.3g}<br>{found.clipped_share:.3%} clipped"
     )
-    shown = {name: row[name] for name in RANGE if name != "format"}
-    return {"value": value, "text": decibels(value).removesuffix(" dB"), "hover": hover} | shown
+    shown = {name: getattr(found, name) for name in RANGE if name != "format"}
+    return {"value": found.sqnr_db, "text": decibels(found.sqnr_db).removesuffix(" dB"), "hover": hover} | shown

@@ -2,60 +2,46 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.charts.hover import hover_text
 from qdash.charts.names import short_names
 from qdash.charts.quantities import Quantity
+from qdash.charts.ranked import RankedLayer, hover_text, ranked_layer
 from qdash.charts.ranking_title import ranking_title
-from qdash.results.ranking import ranked
+from qdash.results.ranking import worst_first
+from qdash.results.rows import LayerRow
 
 TOP = 60
 NAME_WIDTH = 26
 LOG_ABOVE = 30  # a span of values for which short bars could no longer be told apart
-COLUMNS = [
-    "layer",
-    "name",
-    "type",
-    "order",
-    "rank",
-    "value",
-    "low",
-    "high",
-    "samples",
-    "status",
-    "remaining",
-    "estimated",
-    "shown",
-    "hover",
-]
 
 
 def ranking_frame(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[LayerRow],
     quantity: Quantity,
     *,
     top: int = TOP,
     by_network: bool = False,
     types: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """One row per layer under one setting, with COLUMNS; `rows`: `layers` of the sweep JSON.
+    """One row per layer, with the fields of `RankedLayer`; `rows`: of one setting.
 
-    value, low, high: in the quantity's unit, NaN where there is none, infinite where it is. shown: among the `top` most
-    sensitive. remaining: the value is what is left when only this layer stays FP32 (leave_one_out). Sorted worst first
-    (non-finite rows lead, unmeasured ones end), or by network order.
+    shown: among the `top` most sensitive. Sorted worst first (non-finite rows lead, unmeasured ones end), or by network
+    order.
     """
-    ordered = ranked([dict(row) for row in rows], quantity.key)
-    frame = pd.DataFrame([_entry(row, quantity, types or {}) for row in ordered], columns=COLUMNS)
-    frame = frame.astype({"value": float, "low": float, "high": float})  # also without any row
-    frame["name"] = short_names(frame["layer"].tolist(), NAME_WIDTH)
-    frame["shown"] = frame["rank"] <= top
-    frame["hover"] = [hover_text(row, quantity, len(frame)) for row in frame.to_dict("records")]
+    ordered, types = worst_first(rows, quantity.key), types or {}
+    names = short_names([row.layer for row in ordered], NAME_WIDTH)
+    entries = []
+    for rank, (row, name) in enumerate(zip(ordered, names, strict=True), 1):
+        type = types.get(row.layer, row.type)
+        found = ranked_layer(row, quantity, name=name, type=type, rank=rank, shown=rank <= top)
+        entries.append(found._replace(hover=hover_text(found, quantity, len(ordered))))
+    frame = pd.DataFrame(entries, columns=RankedLayer._fields)
+    frame = frame.astype({"value": float, "low": float, "high": float, "shown": bool})  # also without any row
     return frame.sort_values("order", ignore_index=True) if by_network else frame
 
 
@@ -85,20 +71,6 @@ def ranking_figure(
     )
     _add_guides(figure, shown, quantity, selected, whole)
     return figure
-
-
-def _entry(row: Mapping[str, Any], quantity: Quantity, types: Mapping[str, str]) -> dict[str, Any]:
-    kept = {key: row[key] for key in ("layer", "order", "rank", "samples", "status")}
-    values = {"value": row[quantity.key], "low": row.get(quantity.low), "high": row.get(quantity.high)}
-    return (
-        kept
-        | {key: math.nan if value is None else float(value) for key, value in values.items()}
-        | {
-            "type": types.get(row["layer"], row["type"]),
-            "estimated": bool(row.get("estimated")) and quantity.low != "",
-            "remaining": row["method"] == "leave_one_out" and quantity.key.startswith(("model_output", "metric")),
-        }
-    )
 
 
 def _axis(shown: pd.DataFrame, quantity: Quantity, whole: float | None) -> tuple[float, bool]:

@@ -1,8 +1,7 @@
 """Size against sensitivity: what a layer weighs, and what its quantization costs."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,8 @@ import plotly.graph_objects as go
 
 from qdash.charts import theme
 from qdash.charts.quantities import Quantity
-from qdash.results.size import size_mb
+from qdash.records.facts import RunFacts
+from qdash.results.size import saved_mb
 from qdash.results.text import large, megabytes, shortened
 from qdash.spec import Setting
 
@@ -20,11 +20,10 @@ LABEL_ROOM = (0.45, 0.09)  # of the picture
 SIZES = {"params": "Parameters", "saved_mb": "Saved by quantizing, MB"}
 
 
-def size_frame(ranking: pd.DataFrame, facts: Mapping[str, Any], setting: Setting) -> pd.DataFrame:
+def size_frame(ranking: pd.DataFrame, facts: RunFacts, setting: Setting) -> pd.DataFrame:
     """A ranking frame with `params` and `saved_mb` (10⁶ bytes that quantizing the layer saves) of each layer."""
-    layers = {layer["layer"]: layer for layer in facts["layers"]}
-    params = [layers[name]["params"] for name in ranking["layer"]]
-    saved = [-size_mb({"params": 0, "layers": [layers[name]]}, setting) for name in ranking["layer"]]
+    layers = [facts.by_layer[name] for name in ranking["layer"]]
+    params, saved = [layer.params for layer in layers], [saved_mb(layer, setting) for layer in layers]
     hover = [
         f"{text}<br>{large(count)} parameters, saves {megabytes(mb)}"
         for text, count, mb in zip(ranking["hover"], params, saved, strict=True)
@@ -99,10 +98,10 @@ def _add_labels(figure: go.Figure, drawn: pd.DataFrame, size: str, log: bool, se
         )
 
 
-def _apart(named: pd.DataFrame, x: pd.Series, y: pd.Series) -> list[Any]:
+def _apart(named: pd.DataFrame, x: pd.Series, y: pd.Series) -> list[Hashable]:
     """The labels that have room: in order, each not within a label's size of one before. x, y: of all points."""
     width, height = ((float(np.ptp(v)) or 1.0) * part for v, part in ((x, LABEL_ROOM[0]), (y, LABEL_ROOM[1])))
-    placed: list[Any] = []
+    placed: list[Hashable] = []
     for at in named.index:
         if all(abs(x[at] - x[b]) > width or abs(y[at] - y[b]) > height for b in placed):
             placed.append(at)

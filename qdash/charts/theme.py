@@ -4,7 +4,7 @@ The colours are Okabe and Ito's (2008), safe for colour-blind people. Background
 page's colour, so nothing here is black or white.
 """
 
-from typing import Any
+from collections.abc import Collection
 
 import plotly.graph_objects as go
 
@@ -33,13 +33,13 @@ def type_marks(types: list[str]) -> dict[str, tuple[str, str]]:
     return {name: TYPES[i] if i < len(TYPES) else OTHER_TYPES for i, name in enumerate(ordered)}
 
 
-def log_axis(values: Any) -> dict[str, Any]:
+def log_axis(values: Collection[float]) -> dict[str, object]:
     """Of positive values: a tick per decade, and at 2 and 5 where there are few; written as 0.001 or 1e-5, not 10µ."""
     low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
     return {"type": "log", "tickformat": "~e" if low < 1e-4 else "~g", "dtick": 1 if high > 100 * low else "D2"}
 
 
-def laid_out(figure: go.Figure, title: str, height: int, **layout: Any) -> go.Figure:
+def laid_out(figure: go.Figure, title: str, height: int, **layout: object) -> go.Figure:
     """The same figure with the common layout; `title` says what the picture shows."""
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left"},

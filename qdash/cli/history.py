@@ -1,10 +1,13 @@
 """`list`, `runs`, `show` and `cancel`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qdash.cli.output import JsonFile, StoreUrl, say, shown, table, write_json
+
+if TYPE_CHECKING:
+    from qdash.store.runs import Run
 
 RunId = Annotated[str, typer.Argument(help="a run's id, a unique beginning of it, or latest")]
 
@@ -83,7 +86,7 @@ def cancel(run: RunId, store: StoreUrl = None, json: JsonFile = None) -> None:
         say(f"run {found.id} is asked to stop; go on with: python -m qdash resume {found.id}")
 
 
-def _described(run: Any) -> dict[str, Any]:
+def _described(run: "Run") -> dict[str, object]:
     names = ("id", "kind", "status", "model", "data", "title", "parent", "done", "total", "error", "cost")
     times = {name: getattr(run, name) for name in ("created", "started", "finished")}
     iso = {name: None if value is None else value.isoformat() for name, value in times.items()}

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ StoreUrl = Annotated[
 ]
 
 
-def write_json(value: Any, file: str) -> None:
+def write_json(value: object, file: str) -> None:
     """Finite numbers only; raises InputError where the file can't be written."""
     from qdash.results.plain import plain
 

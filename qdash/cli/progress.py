@@ -2,13 +2,12 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from qdash.errors import InterruptedRun
-from qdash.records import Progress, Record
+from qdash.records.scores import Progress, Record
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
@@ -44,7 +43,7 @@ class _Stop:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Any]:
+def _bar(what: str) -> Iterator[Callable[[Record], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return

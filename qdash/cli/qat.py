@@ -1,12 +1,19 @@
 """`qat`: fine-tunes a mixed model and measures what that wins back."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
+
+if TYPE_CHECKING:
+    from qdash.records.facts import MetricFacts
+    from qdash.results.models import MeasuredModel
+    from qdash.results.qat import QatResult
+    from qdash.store.store import Store
 
 _KEEP = "layers that stay in FP32, comma-separated, '' for none; default: the recommended set if one was measured"
 
@@ -46,18 +53,18 @@ def qat(
         finish(opened, run_id, out, json)
 
 
-def finish(store: Any, run_id: str, out: str | None, json: str | None) -> None:
+def finish(store: "Store", run_id: str, out: str | None, json: str | None) -> None:
     """Writes and prints what a finished fine-tune found."""
     from qdash.answers.stored import load_qat
 
     found = load_qat(store, run_id)
     result = found.result()
-    if out is not None:
-        result["weights_file"] = _copied(result["weights_file"], out)
+    if out is not None and result.weights_file is not None:
+        result = replace(result, weights_file=_copied(result.weights_file, out))
     if json is not None:
         write_json(result, json)
     if json != "-":
-        _report(result, found.facts["metric"])
+        _report(result, found.facts.metric)
 
 
 def _check_folder(out: str) -> None:
@@ -79,32 +86,33 @@ def _copied(weights_file: str, out: str) -> str:
     return out
 
 
-def _report(result: dict[str, Any], metric: dict[str, Any]) -> None:
-    training, unit = result["training"], metric["unit"]
-    kept = result["keep_fp32"]
+def _report(result: "QatResult", metric: "MetricFacts") -> None:
+    training, kept = result.training, result.keep_fp32
     say(f"keep in FP32 ({len(kept)}): {', '.join(kept) or 'nothing'}")
     if training is None:
         say("the training has not begun yet")
         return
-    losses = [step["loss"] for step in result["curve"]]
+    losses = [step.loss for step in result.curve]
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     say(
-        f"{len(losses)} of {training['steps']} steps ({training['epochs']:.1f} epochs) on {training['samples']} "
-        f"training samples, {training['loss']}: loss {first:.3g} in the first tenth, {last:.3g} in the last"
+        f"{len(losses)} of {training.steps} steps ({training.epochs:.1f} epochs) on {training.samples} "
+        f"training samples, {training.loss}: loss {first:.3g} in the first tenth, {last:.3g} in the last"
     )
-    for line in result["notes"]:
+    for line in result.notes:
         say(f"note: {line}")
-    rows = [("FP32", shown(result["fp32"]["value"], 2, unit), "–", "–", "–")]
-    for name, key in (("quantized", "ptq"), ("fine-tuned", "qat")):
-        entry = result[key]
-        interval = f"{shown(entry['low'])} … {shown(entry['high'])}"
-        rows.append((name, shown(entry["value"], 2, unit), shown(entry["delta"]), interval, shown(entry["sqnr_db"], 1)))
-    columns = ("model", metric["name"], f"delta {metric['difference_unit']}", "95 % interval", "SQNR dB")
-    table(f"on {result['qat']['samples']} evaluation samples", columns, rows)
-    share = "" if result["recovered_share"] is None else f", {100 * result['recovered_share']:.0f} % of what was lost"
+    rows: list[tuple[str, ...]] = [("FP32", shown(result.fp32.value, 2, metric.unit), "–", "–", "–")]
+    rows += [_row("quantized", result.ptq, metric.unit), _row("fine-tuned", result.qat, metric.unit)]
+    columns = ("model", metric.name, f"delta {metric.difference_unit}", "95 % interval", "SQNR dB")
+    table(f"on {result.qat.samples} evaluation samples", columns, rows)
+    share = "" if result.recovered_share is None else f", {100 * result.recovered_share:.0f} % of what was lost"
     say(
-        f"fine-tuning won back {shown(result['recovered_points'])} {metric['difference_unit']} "
-        f"[{shown(result['recovered_low'])}, {shown(result['recovered_high'])}]{share}"
+        f"fine-tuning won back {shown(result.recovered_points)} {metric.difference_unit} "
+        f"[{shown(result.recovered_low)}, {shown(result.recovered_high)}]{share}"
     )
-    say(f"weights: {result['weights_file']}")
+    say(f"weights: {result.weights_file}")
+
+
+def _row(name: str, model: "MeasuredModel", unit: str) -> tuple[str, ...]:
+    interval = f"{shown(model.low)} … {shown(model.high)}"
+    return name, shown(model.value, 2, unit), shown(model.delta), interval, shown(model.sqnr_db, 1)

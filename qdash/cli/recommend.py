@@ -1,14 +1,16 @@
 """`recommend`: measures mixed models and says which layers to keep in FP32."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
 
 if TYPE_CHECKING:
+    from qdash.answers.confirm import Confirmed
     from qdash.answers.stored import Sweep
-    from qdash.results.frontier import Limits
+    from qdash.results.frontier import Limits, Point, Recommendation
     from qdash.spec import Setting
     from qdash.store.store import Store
 
@@ -28,6 +30,7 @@ def recommend(
     from qdash.answers.recommendation import recommendation
     from qdash.answers.stored import load_sweep
     from qdash.results.frontier import Limits
+    from qdash.results.plain import as_dict
     from qdash.store.store import Store
 
     limits = Limits(max_drop, max_fp32, max_size)
@@ -36,25 +39,25 @@ def recommend(
         chosen = sweep.setting(setting)
         measure_frontier(opened, sweep, chosen, limits)
         found = recommendation(opened, sweep, chosen, limits)
-        if confirm:
-            found |= {"confirmed": confirmed(opened, sweep, chosen, limits, _measure(opened, sweep, chosen))}
+        held = confirmed(opened, sweep, chosen, limits, _measure(opened, sweep, chosen)) if confirm else None
     if json is not None:
-        write_json(found, json)
+        write_json(as_dict(found) | ({"confirmed": held} if confirm else {}), json)
     if json != "-":
-        _report(found, sweep)
+        _report(found, held, sweep)
 
 
 def measure_frontier(store: "Store", sweep: "Sweep", setting: "Setting", limits: "Limits") -> None:
     """Measures what the recommender proposes and is not measured yet, then closer around the tolerance."""
-    from qdash.answers.recommendation import finer_sets, missing_sets
+    from qdash.answers.recommendation import finer_sets, missing_sets, ranked_rows
+    from qdash.answers.stored import measured_points
 
-    measure = _measure(store, sweep, setting)
-    measure(missing_sets(store, sweep, setting))
-    while sets := finer_sets(store, sweep, setting, limits):
+    measure, rows = _measure(store, sweep, setting), ranked_rows(sweep, setting)
+    measure(missing_sets(sweep, rows, measured_points(store, sweep, setting)))
+    while sets := finer_sets(sweep, rows, measured_points(store, sweep, setting), limits):
         measure(sets)
 
 
-def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Any:
+def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Callable[[list[tuple[str, ...]]], None]:
     from qdash.answers.recommendation import create_measure_run
     from qdash.cli.progress import compute
 
@@ -67,23 +70,23 @@ def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Any:
     return measure
 
 
-def _report(found: dict[str, Any], sweep: "Sweep") -> None:
-    unit = sweep.facts["metric"]["unit"]
-    within = shown(found["max_drop_points"])
-    say(f"verdict: {found['verdict']} within {within} points, chosen and measured on the same samples")
-    kept = found["keep_fp32"]
-    say(f"keep in FP32 ({len(kept)} of {len(sweep.facts['layers'])}): {', '.join(kept) or 'nothing'}")
-    if found["samples_needed"]:
-        say(f"about {found['samples_needed']} samples would show it")
-    if found.get("confirmed"):
-        held = found["confirmed"]
+def _report(found: "Recommendation", held: "Confirmed | None", sweep: "Sweep") -> None:
+    unit, kept = sweep.facts.metric.unit, found.keep_fp32
+    within = shown(found.max_drop_points)
+    say(f"verdict: {found.verdict} within {within} points, chosen and measured on the same samples")
+    say(f"keep in FP32 ({len(kept)} of {len(sweep.facts.layers)}): {', '.join(kept) or 'nothing'}")
+    if found.samples_needed:
+        say(f"about {found.samples_needed} samples would show it")
+    if held is not None:
         say(
-            f"on {held['samples']} held-back samples: {shown(held['value'], 2, unit)}, {shown(held['delta'])} "
-            f"[{shown(held['low'])}, {shown(held['high'])}] points with {len(held['layers'])} layers in FP32"
+            f"on {held.samples} held-back samples: {shown(held.value, 2, unit)}, {shown(held.delta)} "
+            f"[{shown(held.low)}, {shown(held.high)}] points with {len(held.layers)} layers in FP32"
         )
-    rows = (
-        (str(p["k"]), shown(p["value"], 2, unit), shown(p["delta"]), f"{shown(p['low'])} … {shown(p['high'])}",
-         shown(p["size_mb"], 3, "MB"), str(p["samples"]))
-        for p in found["frontier"]
-    )  # fmt: skip
-    table("measured mixed models", ("FP32 layers", "metric", "delta points", "95 % interval", "size", "samples"), rows)
+    columns = ("FP32 layers", "metric", "delta points", "95 % interval", "size", "samples")
+    table("measured mixed models", columns, [_row(point, unit) for point in found.frontier])
+
+
+def _row(point: "Point", unit: str) -> tuple[str, ...]:
+    interval = f"{shown(point.low)} … {shown(point.high)}"
+    size = shown(point.size_mb, 3, "MB")
+    return str(point.k), shown(point.value, 2, unit), shown(point.delta), interval, size, str(point.samples)

@@ -1,11 +1,16 @@
 """`sweep` and `resume`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
 from qdash.cli.qat import finish
+
+if TYPE_CHECKING:
+    from qdash.results.models import AllQuantized
+    from qdash.results.rows import LayerRow
+    from qdash.results.sweep import SweepResult
 
 Text = Annotated[str, typer.Option()]
 _ACTIVATION_GRANULARITY = (
@@ -56,7 +61,7 @@ def sweep(
     from qdash.spec import SweepSpec, checked
     from qdash.store.store import Store
 
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "observers": _several(observer),
         "include": _several(include),
         "weight_formats": _several(weight_format),
@@ -94,25 +99,20 @@ def resume(
             write_json({"run_id": done.id, "kind": done.kind, "status": done.status}, json)
 
 
-def report(result: dict[str, Any]) -> None:
+def report(result: "SweepResult") -> None:
     """A sweep for a person: the answer in a sentence, notes, the ranking."""
-    base, unit = result["baseline"], result["baseline"]["unit"]
-    say(f"run {result['run_id']}: {result['model']} on {base['samples']} samples of {result['data']}")
-    say(f"FP32 {base['metric']} {shown(base['value'], 2, unit)}, {shown(base['size_mb'], 2, 'MB')}")
-    for entry in result["all_quantized_by_setting"]:
-        if entry["value"] is not None:
-            delta = f"{shown(entry['delta'])} [{shown(entry['delta_low'])}, {shown(entry['delta_high'])}]"
-            where = f"{entry['settings']['observer']}, {entry['settings']['weight_format']}"
-            say(
-                f"all layers quantized ({where}): {shown(entry['value'], 2, unit)}, {delta} points, "
-                f"SQNR {shown(entry['sqnr_db'], 1, 'dB')}, {shown(entry['size_mb'], 2, 'MB')}"
-            )
-    share = result["coverage"]
+    base, unit = result.baseline, result.baseline.unit
+    say(f"run {result.run_id}: {result.model} on {base.samples} samples of {result.data}")
+    say(f"FP32 {base.metric} {shown(base.value, 2, unit)}, {shown(base.size_mb, 2, 'MB')}")
+    for entry in result.all_quantized_by_setting:
+        if entry.value is not None:
+            say(_all_quantized(entry, unit))
+    share = result.coverage
     say(
-        f"covered: {share['layers']} layers, {100 * share['params_share']:.1f} % of the parameters, "
-        f"{100 * share['macs_share']:.1f} % of the multiply-accumulates"
+        f"covered: {share.layers} layers, {100 * share.params_share:.1f} % of the parameters, "
+        f"{100 * share.macs_share:.1f} % of the multiply-accumulates"
     )
-    for line in result["notes"]:
+    for line in result.notes:
         say(f"note: {line}")
     columns = (
         "layer",
@@ -125,32 +125,39 @@ def report(result: dict[str, Any]) -> None:
         "delta points",
         "95 % interval",
     )
-    table("most sensitive first", columns, (_row(row) for row in result["layers"]))
-    cost = result["cost"]
-    say(f"cost: {shown(cost['forward_equivalents'], 2)} forwards, {shown(cost['wall_s'], 1, 's')}")
+    table("most sensitive first", columns, (_row(row) for row in result.layers))
+    cost = result.cost
+    say(f"cost: {shown(cost.forward_equivalents, 2)} forwards, {shown(cost.wall_s, 1, 's')}")
 
 
-def _report(result: dict[str, Any], json: str | None) -> None:
+def _report(result: "SweepResult", json: str | None) -> None:
     if json is not None:
         write_json(result, json)
     if json != "-":
         report(result)
 
 
-def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    settings = row["settings"]
-    interval = f"{shown(row['metric_delta_low'])} … {shown(row['metric_delta_high'])}"
-    kl = row["model_output_kl"]
+def _all_quantized(entry: "AllQuantized", unit: str) -> str:
+    delta = f"{shown(entry.delta)} [{shown(entry.delta_low)}, {shown(entry.delta_high)}]"
+    setting = entry.settings.setting
     return (
-        row["layer"],
-        row["type"],
-        settings["weight_format"],
-        "FP32" if settings["mode"] == "weight_only" else settings["activation_format"],
-        shown(row["layer_output_sqnr_db"], 1),
-        row["status"] if row["status"] == "non_finite" else shown(row["model_output_sqnr_db"], 1),
+        f"all layers quantized ({setting.observer}, {setting.weight_format}): {shown(entry.value, 2, unit)}, {delta} "
+        f"points, SQNR {shown(entry.sqnr_db, 1, 'dB')}, {shown(entry.size_mb, 2, 'MB')}"
+    )
+
+
+def _row(row: "LayerRow") -> tuple[str, ...]:
+    setting, kl = row.settings.setting, row.model_output_kl
+    return (
+        row.layer,
+        row.type,
+        setting.weight_format,
+        setting.input_format,
+        shown(row.layer_output_sqnr_db, 1),
+        row.status if row.status == "non_finite" else shown(row.model_output_sqnr_db, 1),
         "–" if kl is None else f"{kl:.2e}",
-        shown(row["metric_delta"]),
-        "–" if row["metric_delta"] is None else interval,
+        shown(row.metric_delta),
+        "–" if row.metric_delta is None else f"{shown(row.metric_delta_low)} … {shown(row.metric_delta_high)}",
     )
 
 

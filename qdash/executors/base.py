@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import ClassVar, Protocol
 
 from qdash.errors import UnknownNameError
-from qdash.records import Record
+from qdash.records.scores import Record
 from qdash.registry import Member, Registry
 
 REGISTRY: "Registry[Executor]" = Registry("executors")

@@ -16,7 +16,7 @@ from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Executor, ShouldStop, Work
 from qdash.executors.scheduling import thread_limits
 from qdash.executors.spawning import environment
-from qdash.records import Record
+from qdash.records.scores import Record
 
 POLL_S = 0.2  # how often `should_stop` is asked while the child computes
 _END = ("end", None)

@@ -10,7 +10,7 @@ from qdash import home
 from qdash.errors import InputError, InterruptedRun, QdashError
 from qdash.executors.base import REGISTRY, ShouldStop, Work
 from qdash.faults import as_qdash_error
-from qdash.records import Progress, Record
+from qdash.records.scores import Progress, Record
 from qdash.store.runs import FINAL, Run
 from qdash.store.store import Store
 

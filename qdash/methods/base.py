@@ -22,6 +22,7 @@ class Method(Member):
 
     measures_output: ClassVar[bool] = True
     quantizes_others: ClassVar[bool] = False  # whether an item's result depends on how other layers are quantized
+    measures_remaining: ClassVar[bool] = False  # what an item measures is what remains with only its layer in FP32
     estimates: ClassVar[bool] = False  # what it yields is an estimate, not a measurement
     records_gradients: ClassVar[bool] = False  # whether the FP32 forward is recorded with its graph
     keeps_inputs: ClassVar[bool] = False  # whether it needs the FP32 inputs of all layers from the recorded forward

@@ -25,6 +25,7 @@ class LeaveOneOut(Method):
 
     keeps_inputs: ClassVar[bool] = True
     quantizes_others: ClassVar[bool] = True
+    measures_remaining: ClassVar[bool] = True
 
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
         from qdash.engine.item import Measured, Stopwatch

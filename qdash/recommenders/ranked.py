@@ -1,11 +1,10 @@
 """The k most sensitive layers, for growing k."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic import Field
 
-from qdash.recommenders.base import REGISTRY, Recommender
+from qdash.recommenders.base import REGISTRY, Recommender, Row
 
 
 @REGISTRY.register("ranked")
@@ -14,10 +13,10 @@ class Ranked(Recommender):
 
     measure_all_up_to: int = Field(24, ge=1, description="networks up to this many layers get every k")
 
-    def propose(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    def propose(self, rows: Sequence[Row]) -> list[tuple[str, ...]]:
         return [_first(rows, k) for k in self._sizes(len(rows))]
 
-    def between(self, rows: Sequence[Mapping[str, Any]], too_small: int, large_enough: int) -> list[tuple[str, ...]]:
+    def between(self, rows: Sequence[Row], too_small: int, large_enough: int) -> list[tuple[str, ...]]:
         middle = (too_small + large_enough) // 2
         return [_first(rows, middle)] if too_small < middle < large_enough else []
 
@@ -31,5 +30,5 @@ class Ranked(Recommender):
         return [*sizes, layers]
 
 
-def _first(rows: Sequence[Mapping[str, Any]], k: int) -> tuple[str, ...]:
-    return tuple(row["layer"] for row in rows[:k])
+def _first(rows: Sequence[Row], k: int) -> tuple[str, ...]:
+    return tuple(row.layer for row in rows[:k])

@@ -1,26 +1,37 @@
 """What a mixed model would lose if the errors of its layers simply added up: an estimate, not a measurement."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from qdash.results.decibel import sqnr_db
+from qdash.results.rows import LayerRow
 
 
-def added_up(rows: Sequence[Mapping[str, Any]], keep: Collection[str]) -> dict[str, float | None]:
-    """`sqnr_db` and `kl` (nats) of the model's output with every layer quantized but `keep`.
+@dataclass(frozen=True)
+class AddedUp:
+    """Of the model's output, KL in nats; None where a layer's error isn't known."""
 
-    Single-layer noise energies and KL are added up, which takes errors for independent. rows: of one setting, measured
-    one layer at a time. None where a layer's error isn't known.
+    sqnr_db: float | None
+    kl: float | None
+
+
+def added_up(rows: Sequence[LayerRow], keep: Collection[str]) -> AddedUp:
+    """With every layer quantized but `keep`; rows: of one setting, measured one layer at a time.
+
+    Single-layer noise energies and KL are added up, which takes errors for independent.
     """
-    quantized = [row for row in rows if row["layer"] not in set(keep)]
-    known = all(row["method"] != "leave_one_out" and row["status"] == "ok" for row in rows)
-    ratios = [_noise(row["model_output_sqnr_db"]) for row in quantized]
-    kls = [row["model_output_kl"] for row in quantized]
-    return {
-        "sqnr_db": sqnr_db(1.0, sum(ratios)) if known and None not in ratios else None,  # type: ignore[arg-type]
-        "kl": float(sum(kls)) if known and None not in kls else None,
-    }
+    kept = set(keep)
+    quantized = [row for row in rows if row.layer not in kept]
+    known = all(row.status == "ok" and not row.remaining for row in rows)
+    ratio = _sum([_noise(row.model_output_sqnr_db) for row in quantized])
+    kl = _sum([row.model_output_kl for row in quantized])
+    return AddedUp(sqnr_db(1.0, ratio) if known and ratio is not None else None, kl if known else None)
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return float(sum(found)) if len(found) == len(values) else None
 
 
 def _noise(value: float | None) -> float | None:

@@ -1,22 +1,21 @@
 """How well estimates agree with measurements of the same layers."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from qdash.results.rows import LayerRow
 from qdash.results.text import MINUS, plural
 
-Row = Mapping[str, Any]
 FEWEST = 3  # layers: with two, a rank correlation is 1 or −1 whatever the estimate is worth
 AGREES = 0.9
 CLOSE_DB = 0.5
 
 
 @dataclass(frozen=True)
-class Agreement:
+class EstimateAgreement:
     """Over the layers that are both estimated and measured, by model-output SQNR.
 
     spearman: rank correlation, −1 … 1; None under FEWEST layers or where one side is all alike. median_difference_db:
@@ -60,11 +59,11 @@ def correlation(value: float) -> str:
     return f"{value:.3f}".replace("-", MINUS)
 
 
-def agreement(estimated: Sequence[float], measured: Sequence[float]) -> Agreement:
+def agreement(estimated: Sequence[float], measured: Sequence[float]) -> EstimateAgreement:
     """Of finite values in dB, one of each per layer."""
     x, y = np.asarray(estimated, float), np.asarray(measured, float)
     difference = float(np.median(np.abs(x - y))) if len(x) else None
-    return Agreement(len(x), spearman(x, y), difference)
+    return EstimateAgreement(len(x), spearman(x, y), difference)
 
 
 def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float | None:
@@ -76,16 +75,16 @@ def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -
     return float(spearmanr(x, y).statistic)
 
 
-def most_sampled(rows: Iterable[Row]) -> dict[str, Row]:
+def most_sampled(rows: Iterable[LayerRow]) -> dict[str, LayerRow]:
     """By layer, of rows that may name it several times, the one with most samples; only rows that are measured."""
-    best: dict[str, Row] = {}
+    best: dict[str, LayerRow] = {}
     for row in rows:
-        measured = row["status"] != "pending" and row["samples"]
-        if measured and row["samples"] > best.get(row["layer"], {"samples": 0})["samples"]:
-            best[row["layer"]] = row
+        before = best[row.layer].samples if row.layer in best else 0
+        if row.status != "pending" and row.samples > before:
+            best[row.layer] = row
     return best
 
 
-def both_finite(estimate: Row, measured: Row, key: str) -> bool:
-    """Whether both rows have a number there."""
-    return all(row[key] is not None and math.isfinite(row[key]) for row in (estimate, measured))
+def finite(value: float | None) -> bool:
+    """Whether there is a number that has a place on an axis."""
+    return value is not None and math.isfinite(value)

@@ -1,73 +1,76 @@
 """Why a layer hurts, in sentences that its numbers carry."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from qdash.calibration.summaries import LayerSummary, TensorSummary
+from qdash.modes.base import Mode
 from qdash.quant.cells import magnitudes, quantile
 from qdash.registry import family
+from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, plural, share
 from qdash.spec import Setting
 
-Row = Mapping[str, Any]
 WIDE = 4.0  # a channel this many times the median range leaves the others a quarter of the levels, 2 bits less
 OUTLIERS = 4.0  # the same for the largest value against the 99.9 % quantile
 NOTICEABLE_DB = 6.0  # about one bit
 MOST = 0.8
+DAMAGES = ("model_output_kl", "model_output_mse")
+Place = Literal["layer_output", "model_output"]
 
 
-def concentration(rows: Sequence[Row], share_of_damage: float = MOST) -> tuple[list[str], int] | None:
+def concentration(rows: Sequence[LayerRow], share_of_damage: float = MOST) -> tuple[list[str], int] | None:
     """The fewest layers that make this share of the damage added up over single layers, and how many were measured.
 
     Damage: model-output KL, else the noise energy of the model's output. None where that isn't known for all, or where
     the method doesn't quantize one layer at a time.
     """
-    if not rows or any(row["method"] == "leave_one_out" or row["status"] != "ok" for row in rows):
+    if not rows or any(row.remaining or row.status != "ok" for row in rows):
         return None
-    key = "model_output_kl" if all(row["model_output_kl"] is not None for row in rows) else "model_output_mse"
-    if any(row[key] is None for row in rows):
+    kl, mse = ([(value, row) for row in rows if (value := row.number(key)) is not None] for key in DAMAGES)
+    known = kl if len(kl) == len(rows) else mse
+    if len(known) < len(rows):
         return None
-    ordered = sorted(rows, key=lambda row: -row[key])
-    summed = np.cumsum([max(0.0, row[key]) for row in ordered])
+    ordered = sorted(known, key=lambda found: -found[0])
+    summed = np.cumsum([max(0.0, damage) for damage, _ in ordered])
     if summed[-1] <= 0:
         return None
     many = int(np.searchsorted(summed, share_of_damage * summed[-1])) + 1
-    return [row["layer"] for row in ordered[:many]], len(rows)
+    return [row.layer for _, row in ordered[:many]], len(rows)
 
 
-def attribution_place(row: Row) -> str:
-    """Where the row tells weights and inputs apart: `layer_output`, or `model_output` where it was estimated there."""
-    keys = ("weights_only_layer_output_sqnr_db", "weights_only_model_output_sqnr_db")
-    own, whole = (row.get(key) is not None for key in keys)
-    return "model_output" if whole and not own else "layer_output"
+def attribution_place(row: LayerRow) -> Place:
+    """Where the row tells weights and inputs apart: at the model's output only where that was estimated."""
+    own, whole = row.weights_only_layer_output_sqnr_db, row.weights_only_model_output_sqnr_db
+    return "model_output" if whole is not None and own is None else "layer_output"
 
 
-def weights_share(row: Row) -> float | None:
+def weights_share(row: LayerRow) -> float | None:
     """The weights' part of the noise that weights and inputs make one at a time, 0 … 1; None where one is missing."""
     where = attribution_place(row)
-    weights, inputs = (_noise(row[f"{part}_only_{where}_sqnr_db"]) for part in ("weights", "inputs"))
+    weights, inputs = (_noise(row.number(f"{part}_only_{where}_sqnr_db")) for part in ("weights", "inputs"))
     if weights is None or inputs is None or not 0 < weights + inputs < math.inf:
         return None
     return weights / (weights + inputs)
 
 
-def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, setting: Setting) -> list[str]:
+def diagnosis(row: LayerRow, others: Sequence[LayerRow], summary: LayerSummary | None, setting: Setting) -> list[str]:
     """Sentences on one layer, the most telling first; empty where nothing stands out.
 
-    row: of the sweep JSON. others: the same layer under the run's other settings. summary: of the calibration, None
+    others: the same layer under the run's other settings. summary: of the calibration, None
     where its file is gone.
     """
-    if row["status"] != "ok":
-        broken = "Quantized, it makes NaN or Inf in the model's output." if row["status"] == "non_finite" else ""
+    if row.status != "ok":
+        broken = "Quantized, it makes NaN or Inf in the model's output." if row.status == "non_finite" else ""
         return [broken or "It is not measured yet."]
     part = weights_share(row)
     found = [_training(row), _attribution(part, setting, attribution_place(row)), _path(row)]
     if summary is not None:
         weights_matter = part is None or part >= 1 - MOST
-        inputs_matter = setting.untrained.mode == "static" and (part is None or part <= MOST)
+        inputs_matter = _calibrates_inputs(setting) and (part is None or part <= MOST)
         found += [_weight_channels(summary, setting) if weights_matter else ""]
         found += [_input_spread(summary.input) if inputs_matter else ""]
         found.append(_dead(summary))
@@ -75,8 +78,8 @@ def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, set
     return [sentence for sentence in found if sentence]
 
 
-def _training(row: Row) -> str:
-    before, after = row.get("ptq_model_output_sqnr_db"), row["model_output_sqnr_db"]
+def _training(row: LayerRow) -> str:
+    before, after = row.ptq_model_output_sqnr_db, row.model_output_sqnr_db
     if before is None or after is None:
         return ""
     return f"Fine-tuned alone, it gives {decibels(after)} at the model's output instead of {decibels(before)}."
@@ -84,20 +87,23 @@ def _training(row: Row) -> str:
 
 def _attribution(part: float | None, setting: Setting, place: str) -> str:
     if part is None:
-        return "Only its weights are quantized." if setting.mode == "weight_only" else ""
+        return "Only its weights are quantized." if not _mode(setting).quantizes_inputs else ""
     who, how_much = ("weights", part) if part >= 0.5 else ("inputs", 1 - part)
     where = "at its own output" if place == "layer_output" else "that it makes at the model's output (estimated)"
     return f"Its {who} make {share(how_much)} of the noise {where}."
 
 
-def _path(row: Row) -> str:
-    own, whole = row["layer_output_sqnr_db"], row["model_output_sqnr_db"]
-    known = own is not None and whole is not None and math.isfinite(own) and math.isfinite(whole)
-    if not known or row["method"] == "leave_one_out" or abs(own - whole) < NOTICEABLE_DB:
+def _path(row: LayerRow) -> str:
+    own, whole = row.layer_output_sqnr_db, row.model_output_sqnr_db
+    if own is None or whole is None or not _comparable(own, whole) or row.remaining:
         return ""
     how = "amplify" if whole < own else "absorb"
     said = f"Its own output has {decibels(own)}, the model's output {decibels(whole)}"
     return f"{said}: the layers after it {how} the error."
+
+
+def _comparable(own: float, whole: float) -> bool:
+    return math.isfinite(own) and math.isfinite(whole) and abs(own - whole) >= NOTICEABLE_DB
 
 
 def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
@@ -107,7 +113,7 @@ def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
     if not wide:
         return f"Its weight channels are alike in range, with {levels}." if levels else ""
     said = _wide_text("weight", wide, channels, times)
-    if setting.weight_granularity == "per_tensor":
+    if shares_one_scale(setting):
         return f"{said}, and all share one scale: one scale per channel would leave the others more levels."
     return f"{said}; each has a scale of its own already."
 
@@ -137,16 +143,21 @@ def _dead(summary: LayerSummary) -> str:
     return f"{' and '.join(said).capitalize()} held only zeros." if said else ""
 
 
-def _better_setting(row: Row, others: Sequence[Row]) -> str:
-    key = "layer_output_sqnr_db" if row["method"] == "leave_one_out" else "model_output_sqnr_db"
-    measured = [other for other in others if other["status"] == "ok" and other[key] is not None]
-    best = max(measured, key=lambda other: float(other[key]), default=None)
-    if best is None or row[key] is None or best[key] - row[key] < NOTICEABLE_DB:
+def _better_setting(row: LayerRow, others: Sequence[LayerRow]) -> str:
+    key = "layer_output_sqnr_db" if row.remaining else "model_output_sqnr_db"
+    measured = [(value, other) for other in others if other.status == "ok" and (value := other.number(key)) is not None]
+    best, own = max(measured, key=lambda found: found[0], default=None), row.number(key)
+    if best is None or own is None or best[0] - own < NOTICEABLE_DB:
         return ""
-    label = Setting.model_validate({k: v for k, v in best["settings"].items() if k != "key"}).label
-    what = "the model's output" if key == "model_output_sqnr_db" else "its own output"
-    found = "estimates" if row.get("estimated") and key == "model_output_sqnr_db" else "measured"
-    return f"With {label} this run {found} {decibels(best[key])} at {what} instead of {decibels(row[key])}."
+    what = "its own output" if row.remaining else "the model's output"
+    found = "estimates" if row.estimated and not row.remaining else "measured"
+    label = best[1].settings.setting.label
+    return f"With {label} this run {found} {decibels(best[0])} at {what} instead of {decibels(own)}."
+
+
+def shares_one_scale(setting: Setting) -> bool:
+    """Whether a whole weight has one scale."""
+    return bool(family("granularities").create(setting.weight_granularity).scales(2, 2) == 1)
 
 
 def wide_channels(tensor: TensorSummary) -> tuple[int, int, float]:
@@ -162,6 +173,16 @@ def wide_channels(tensor: TensorSummary) -> tuple[int, int, float]:
 def dead_channels(tensor: TensorSummary) -> int:
     """Channels that hold only zeros."""
     return int(((tensor.channel_minimum == 0) & (tensor.channel_maximum == 0)).sum())
+
+
+def _mode(setting: Setting) -> Mode:
+    found: Mode = family("modes").create(setting.mode)
+    return found
+
+
+def _calibrates_inputs(setting: Setting) -> bool:
+    mode = _mode(setting)
+    return mode.quantizes_inputs and not mode.live_ranges
 
 
 def _levels(format: str, scheme: str) -> str:

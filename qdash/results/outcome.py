@@ -1,98 +1,59 @@
 """A model against FP32 on the same samples: metric, delta with its interval, SQNR, KL, cosine."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from qdash.records.facts import MetricFacts
+from qdash.records.sums import ScoreSums, mean
 from qdash.results.decibel import sqnr_db
+from qdash.results.rows import ModelOutput, Outcome
 from qdash.results.tally import Tallies, Tally
 from qdash.stats.bootstrap import FEWEST_SAMPLES, ratio_interval, sqnr_interval_db
 from qdash.stats.tango import tango_interval
 
-EMPTY: dict[str, Any] = dict.fromkeys(
-    (
-        "value",
-        "model_output_sqnr_db",
-        "model_output_sqnr_db_low",
-        "model_output_sqnr_db_high",
-        "model_output_mse",
-        "model_output_kl",
-        "model_output_kl_low",
-        "model_output_kl_high",
-        "cosine",
-        "metric_delta",
-        "metric_delta_low",
-        "metric_delta_high",
-        "flipped",
-    )
-)
+Interval = tuple[float | None, float | None]
+NO_INTERVAL: Interval = (None, None)
 
 
-def outcomes(tallies: Tallies, subjects: Sequence[Tally], metric: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
-    """One dictionary per subject with the keys of EMPTY and `status`; subjects with the same batches share resamples.
+@dataclass(frozen=True)
+class MetricChange:
+    """A metric in its unit, and its difference from another model's on the same samples, with a paired interval."""
 
-    `status`: `ok`, `non_finite`, or `pending` where nothing was measured yet. Values are in the metric's unit.
-    """
-    results: list[dict[str, Any]] = [dict(EMPTY, status="pending") for _ in subjects]
+    value: float
+    delta: float
+    low: float
+    high: float
+
+
+def outcomes(tallies: Tallies, subjects: Sequence[Tally], metric: MetricFacts, seed: int) -> list[Outcome]:
+    """One per subject, `pending` where nothing was measured yet; subjects with the same batches share resamples."""
+    results = [Outcome(None, ModelOutput()) for _ in subjects]
     groups: dict[tuple[int, ...], list[int]] = {}
     for position, subject in enumerate(subjects):
         if len(subject.values("noise")):
             groups.setdefault(tuple(sorted(subject.batches)), []).append(position)
     for positions in groups.values():
-        _fill(results, positions, subjects, tallies, metric, seed)
+        found = _alike([subjects[position] for position in positions], tallies, metric, seed)
+        for position, outcome in zip(positions, found, strict=True):
+            results[position] = outcome
     return results
 
 
-def baseline_value(baseline: Tally, metric: Mapping[str, Any]) -> float | None:
-    """The FP32 metric in its unit, None before the first sample."""
-    values = baseline.values("outcome")
-    return float(values.mean() * metric["factor"]) if len(values) else None
+def metric_of(tally: Tally, metric: MetricFacts) -> float | None:
+    """The metric in its unit, None before the first sample."""
+    values = tally.values("outcome")
+    return float(values.mean() * metric.factor) if len(values) else None
 
 
-def _fill(
-    results: list[dict[str, Any]],
-    positions: list[int],
-    subjects: Sequence[Tally],
-    tallies: Tallies,
-    metric: Mapping[str, Any],
-    seed: int,
-) -> None:
-    baseline = tallies.baseline_of(subjects[positions[0]])
-    signal = baseline.values("signal")
-    noise = np.stack([subjects[p].values("noise") for p in positions], axis=1)
-    sqnr_low, sqnr_high = sqnr_interval_db(noise, signal, seed)
-    kl = [subjects[p].values("kl") for p in positions]
-    has_kl = all(len(values) for values in kl)
-    kl_low, kl_high = ratio_interval(np.stack(kl, axis=1), np.ones(len(signal)), seed) if has_kl else (None, None)
-    for column, position in enumerate(positions):
-        tally, row = subjects[position], results[position]
-        sums = tally.sums
-        row["status"] = "ok" if math.isfinite(sums["noise"]) else "non_finite"
-        total = float(np.sum(signal)) if "signal" not in sums else sums["signal"]
-        row["model_output_sqnr_db"] = sqnr_db(total, sums["noise"])
-        row["model_output_mse"] = _mse(sums, tallies.get("baseline").sums)
-        row["model_output_sqnr_db_low"], row["model_output_sqnr_db_high"] = sqnr_low[column], sqnr_high[column]
-        if "dot" in sums:
-            row["cosine"] = _cosine(sums["dot"], total, sums["energy"])
-        if has_kl and kl_low is not None and kl_high is not None:
-            row["model_output_kl"] = sums["kl"] / sums["samples"]
-            row["model_output_kl_low"], row["model_output_kl_high"] = kl_low[column], kl_high[column]
-        if "flipped" in sums:
-            row["flipped"] = sums["flipped"] / sums["samples"]
-        if "outcome" in sums:  # an estimate has none
-            row |= metric_change(tally.values("outcome"), baseline.values("outcome"), metric, seed)
-        if row["status"] != "ok":
-            row |= {key: None for key in EMPTY if key not in ("value", "metric_delta", "flipped")}
-
-
-def metric_change(found: np.ndarray, fp32: np.ndarray, metric: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """`value`, and `metric_delta` with its paired 95 % interval against outcomes on the same samples."""
+def metric_change(found: np.ndarray, fp32: np.ndarray, metric: MetricFacts, seed: int) -> MetricChange:
+    """The mean of `found`, and its change against outcomes on the same samples."""
     difference = found - fp32
-    factor = metric["factor"]
-    if metric["binary"] and set(np.unique(found)) | set(np.unique(fp32)) <= {0.0, 1.0}:
+    factor = metric.factor
+    if metric.binary and set(np.unique(found)) | set(np.unique(fp32)) <= {0.0, 1.0}:
         gained, lost = int((difference > 0).sum()), int((difference < 0).sum())
         low, high = _tango(gained, lost, len(found))
         if len(found) < FEWEST_SAMPLES:
@@ -100,19 +61,63 @@ def metric_change(found: np.ndarray, fp32: np.ndarray, metric: Mapping[str, Any]
     else:
         lows, highs = ratio_interval(difference[:, None], np.ones(len(found)), seed)
         low, high = float(lows[0]), float(highs[0])
-    return {
-        "value": float(found.mean() * factor),
-        "metric_delta": float(difference.mean() * factor),
-        "metric_delta_low": low * factor,
-        "metric_delta_high": high * factor,
-    }
+    return MetricChange(float(found.mean() * factor), float(difference.mean() * factor), low * factor, high * factor)
 
 
-def _mse(sums: Mapping[str, float], baseline: Mapping[str, float]) -> float | None:
+def _alike(subjects: Sequence[Tally], tallies: Tallies, metric: MetricFacts, seed: int) -> list[Outcome]:
+    """Of subjects with the same batches."""
+    baseline, whole = tallies.baseline_of(subjects[0]), tallies.get("baseline").total
+    signal, fp32 = baseline.values("signal"), baseline.values("outcome")
+    noise = np.stack([subject.values("noise") for subject in subjects], axis=1)
+    sqnr = sqnr_interval_db(noise, signal, seed)
+    kl = [subject.values("kl") for subject in subjects]
+    has_kl = all(len(values) for values in kl)
+    kls = ratio_interval(np.stack(kl, axis=1), np.ones(len(signal)), seed) if has_kl else None
+    results = []
+    for column, subject in enumerate(subjects):
+        sums = subject.total
+        # An estimate has no outcomes.
+        change = metric_change(subject.values("outcome"), fp32, metric, seed) if sums.outcome is not None else None
+        results.append(_outcome(sums, whole, float(np.sum(signal)), change, _at(sqnr, column), _at(kls, column)))
+    return results
+
+
+def _outcome(
+    sums: ScoreSums, baseline: ScoreSums, signal: float, change: MetricChange | None, sqnr: Interval, kl: Interval
+) -> Outcome:
+    """signal: the baseline's over the same samples; sums may have their own."""
+    flipped = mean(sums.flipped, sums.samples)
+    value, delta = (change.value, change.delta) if change else (None, None)
+    if sums.noise is None or not math.isfinite(sums.noise):
+        return Outcome(value, ModelOutput(status="non_finite", metric_delta=delta, flipped=flipped))
+    signal = signal if sums.signal is None else sums.signal
+    output = ModelOutput(
+        status="ok",
+        model_output_sqnr_db=sqnr_db(signal, sums.noise),
+        model_output_sqnr_db_low=sqnr[0],
+        model_output_sqnr_db_high=sqnr[1],
+        model_output_mse=_mse(sums, baseline),
+        model_output_kl=None if kl == NO_INTERVAL else mean(sums.kl, sums.samples),
+        model_output_kl_low=kl[0],
+        model_output_kl_high=kl[1],
+        cosine=_cosine(sums.dot, signal, sums.energy),
+        metric_delta=delta,
+        metric_delta_low=change.low if change else None,
+        metric_delta_high=change.high if change else None,
+        flipped=flipped,
+    )
+    return Outcome(value, output)
+
+
+def _at(bounds: tuple[np.ndarray, np.ndarray] | None, column: int) -> Interval:
+    return NO_INTERVAL if bounds is None else (float(bounds[0][column]), float(bounds[1][column]))
+
+
+def _mse(sums: ScoreSums, baseline: ScoreSums) -> float | None:
     """Mean squared error over all elements; the baseline knows how many a sample has."""
-    if not baseline.get("count"):
+    if sums.noise is None or not sums.samples or not baseline.count or not baseline.samples:
         return None
-    return sums["noise"] / (sums["samples"] * baseline["count"] / baseline["samples"])
+    return sums.noise / (sums.samples * baseline.count / baseline.samples)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -122,7 +127,9 @@ def _tango(gained: int, lost: int, samples: int) -> tuple[float, float]:
     return low, high
 
 
-def _cosine(dot: float, signal: float, energy: float) -> float | None:
+def _cosine(dot: float | None, signal: float, energy: float | None) -> float | None:
     """The signed cosine: a sign-flipped output scores −1."""
+    if dot is None or energy is None:
+        return None
     scale = math.sqrt(signal) * math.sqrt(energy) if signal >= 0 and energy >= 0 else math.nan
     return dot / scale if scale > 0 and math.isfinite(scale) else None

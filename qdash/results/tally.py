@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qdash.records import Score
+from qdash.records.scores import Score
+from qdash.records.sums import ScoreSums
 
 Key = tuple[str, str, str]  # kind, subject, setting
 
@@ -16,6 +17,16 @@ class Tally:
 
     sums: dict[str, float] = field(default_factory=dict)
     batches: dict[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def total(self) -> ScoreSums:
+        """The sums by what they are."""
+        return ScoreSums.of(self.sums)
+
+    @property
+    def samples(self) -> int:
+        """How many it was measured on."""
+        return int(self.sums.get("samples", 0))
 
     def add(self, score: Score) -> None:
         """A batch more."""

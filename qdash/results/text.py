@@ -1,8 +1,9 @@
 """Numbers as a person reads them, each with its unit; names short enough to be read."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+
+from qdash.records.facts import MetricFacts
 
 NOTHING = "–"
 MINUS = "−"
@@ -60,9 +61,9 @@ def points(value: float | None, unit: str = "points") -> str:
     return f"{digits.replace('-', MINUS)} {unit}".rstrip()
 
 
-def metric_value(value: float | None, metric: Mapping[str, Any]) -> str:
-    """The value of a run's metric (`facts["metric"]`) in its unit."""
-    return percent(value) if metric["unit"] == "%" else _with_unit(value, "{:.4g}", f" {metric['unit']}".rstrip())
+def metric_value(value: float | None, metric: MetricFacts) -> str:
+    """The value of a run's metric in its unit."""
+    return percent(value) if metric.unit == "%" else _with_unit(value, "{:.4g}", f" {metric.unit}".rstrip())
 
 
 def interval(low: float | None, high: float | None, written: Callable[[float | None], str]) -> str:

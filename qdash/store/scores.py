@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from qdash.records import Score
+from qdash.records.scores import Score
 from qdash.store.blobs import pack_samples, pack_sums, unpack_samples, unpack_sums
 from qdash.store.schema import SCORE
 

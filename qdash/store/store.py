@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from qdash import home
 from qdash.errors import InputError
-from qdash.records import Facts, Progress, Record, Score
+from qdash.records.scores import Facts, Progress, Record, Score
 from qdash.store import decisions, runs, scores, workers
 from qdash.store.engine import connect
 from qdash.store.runs import Run, Status

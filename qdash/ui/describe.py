@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from qdash.errors import QdashError
+from qdash.registry import family
 from qdash.results.text import duration
 from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec
 from qdash.store.runs import Run
@@ -18,6 +19,7 @@ STATUS = {
 }
 """By status: icon, colour, word; the colour is never the only sign."""
 
+FP32_BITS = "32"
 KINDS = {"sweep": "Sweep", "measure": "Measurement", "qat": "Fine-tune", "probe": "First look"}
 SPECS: dict[str, type[Source] | type[MeasureSpec] | type[QatSpec]] = {
     "sweep": SweepSpec,
@@ -52,8 +54,8 @@ def bits_text(run: Run) -> str:
     spec = _spec(run)
     if not isinstance(spec, SweepSpec):
         return ""
-    inputs = ("identity",) if spec.mode == "weight_only" else spec.activation_formats
-    return f"W{_bits(spec.weight_formats)}A{_bits(inputs)}"
+    inputs = _bits(spec.activation_formats) if _quantizes_inputs(spec) else FP32_BITS
+    return f"W{_bits(spec.weight_formats)}A{inputs}"
 
 
 def settings_text(run: Run) -> str:
@@ -70,7 +72,7 @@ def setting_text(spec: SweepSpec) -> str:
     """See `settings_text`."""
     mode = words(spec.mode.partition(":")[0])
     parts = [mode, f"{'/'.join(spec.weight_formats)} weights {words(spec.weight_granularity)}"]
-    if spec.mode != "weight_only":
+    if _quantizes_inputs(spec):
         parts.append(f"{'/'.join(spec.activation_formats)} inputs")
     return " · ".join([*parts, "/".join(spec.observers)])
 
@@ -112,7 +114,17 @@ def _spec(run: Run) -> Source | MeasureSpec | QatSpec | None:
         return None
 
 
+def _quantizes_inputs(spec: SweepSpec) -> bool:
+    return bool(family("modes").create(spec.mode).quantizes_inputs)
+
+
 def _bits(formats: tuple[str, ...]) -> str:
-    integers = [re.fullmatch(r"u?int(\d+)", name) for name in formats]
-    names = [found[1] if found else name for found, name in zip(integers, formats, strict=True)]
-    return ",".join(name.replace("identity", "32") for name in names)
+    return ",".join(map(_bits_of, formats))
+
+
+def _bits_of(format: str) -> str:
+    """Of integers and of what leaves values as they are; else the format's name."""
+    integer = re.fullmatch(r"u?int(\d+)", format)
+    if integer:
+        return integer[1]
+    return FP32_BITS if family("formats").create(format).lossless else format

@@ -1,14 +1,16 @@
 """What the person looks at: run, layer and setting live in the URL, results are cached by the run's revision."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
 from qdash import home
 from qdash.answers.stored import Sweep, latest_sweep, load_sweep, measured_points
 from qdash.errors import InputError
-from qdash.results.frontier import Limits
-from qdash.results.sweep import setting_result
+from qdash.records.facts import RunFacts, read_facts
+from qdash.results.frontier import Limits, Point
+from qdash.results.rows import LayerRow
+from qdash.results.sweep import SettingResult, SweepResult, setting_result
 from qdash.spec import Setting
 from qdash.store.runs import Run
 from qdash.store.store import Store
@@ -63,41 +65,38 @@ def load(run_id: str) -> Sweep:
     return _sweep(home.store_url(), run_id, store().revision(run_id))
 
 
-def result(run_id: str) -> dict[str, Any]:
-    """The sweep JSON (infinities are floats), shared and read-only."""
+def result(run_id: str) -> SweepResult:
+    """Everything under all settings, shared and read-only."""
     return _result(home.store_url(), run_id, store().revision(run_id))
 
 
-def answer(sweep: Sweep) -> dict[str, Any]:
-    """The sweep JSON of the selected setting alone: a fraction of the work, for what is redrawn every second."""
-    setting = selected_setting(sweep).model_dump_json()
-    return _answer(home.store_url(), sweep.run.id, sweep.run.revision, setting)
+def answer(sweep: Sweep, setting: Setting) -> SettingResult:
+    """What was found under one setting, shared and read-only: a fraction of the work, as it is redrawn every second."""
+    return _answer(home.store_url(), sweep.run.id, sweep.run.revision, setting.model_dump_json())
 
 
-def rows(sweep: Sweep) -> list[dict[str, Any]]:
-    """The rows of the selected setting, worst first, shared and read-only; `rank` counts from 1."""
-    found: list[dict[str, Any]] = answer(sweep)["layers"]
-    return found
-
-
-def rows_of(run: Run, setting: Setting) -> list[dict[str, Any]]:
+def rows_of(run: Run, setting: Setting) -> Sequence[LayerRow]:
     """The rows of any sweep under one of its settings, shared and read-only; empty before it has found anything."""
     if run.facts is None:
         return []
-    found: list[dict[str, Any]] = _answer(home.store_url(), run.id, run.revision, setting.model_dump_json())["layers"]
-    return found
+    return _answer(home.store_url(), run.id, run.revision, setting.model_dump_json()).layers
 
 
-def points(run_id: str, setting: Setting) -> list[dict[str, Any]]:
+def facts(run: Run) -> RunFacts | None:
+    """Of any run, shared and read-only; None before it has found anything."""
+    return None if run.facts is None else _facts(home.store_url(), run.id, run.revision)
+
+
+def points(run_id: str, setting: Setting) -> Sequence[Point]:
     """The measured curve of a sweep under a setting, shared and read-only; empty while nothing is measured."""
     revisions = tuple((run.id, run.revision) for run in store().runs(kind="measure", parent=run_id, limit=None))
-    return _points(home.store_url(), run_id, setting.model_dump_json(), (store().revision(run_id), *revisions))
+    return _points(home.store_url(), run_id, setting.model_dump_json(), store().revision(run_id), revisions)
 
 
 def selected_layer(sweep: Sweep | None = None) -> str | None:
     """The layer of the URL or the one selected before; with `sweep` only if that run has it."""
     layer = _recalled(LAYER)
-    if sweep is not None and layer not in {entry["layer"] for entry in sweep.facts["layers"]}:
+    if sweep is not None and layer not in sweep.facts.by_layer:
         return None
     if layer is not None:
         _keep(LAYER, layer)
@@ -185,16 +184,23 @@ def _sweep(url: str, run_id: str, revision: int) -> Sweep:
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
-def _result(url: str, run_id: str, revision: int) -> dict[str, Any]:
+def _result(url: str, run_id: str, revision: int) -> SweepResult:
     return _sweep(url, run_id, revision).result()
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _answer(url: str, run_id: str, revision: int, setting: str) -> dict[str, Any]:
+def _answer(url: str, run_id: str, revision: int, setting: str) -> SettingResult:
     sweep = _sweep(url, run_id, revision)
     return setting_result(sweep.spec, Setting.model_validate_json(setting), sweep.facts, sweep.tallies)
 
 
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _facts(url: str, run_id: str, revision: int) -> RunFacts:
+    return read_facts(_store(url).run(run_id).facts or {})
+
+
 @st.cache_resource(show_spinner=False, max_entries=12)
-def _points(url: str, run_id: str, setting: str, revisions: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return measured_points(_store(url), _sweep(url, run_id, revisions[0]), Setting.model_validate_json(setting))
+def _points(
+    url: str, run_id: str, setting: str, revision: int, measurements: tuple[tuple[str, int], ...]
+) -> Sequence[Point]:
+    return measured_points(_store(url), _sweep(url, run_id, revision), Setting.model_validate_json(setting))

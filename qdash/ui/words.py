@@ -2,8 +2,6 @@
 
 import re
 
-from qdash.registry import family
-
 GLOSSARY = {
     "sensitivity": "How much the model's output changes when this layer is quantized. Ranked by the model-output KL "
     "where outputs are class scores, else by the model-output SQNR; worst first.",
@@ -119,12 +117,6 @@ GLOSSARY = {
 def help_text(term: str) -> str:
     """The help of a term. Raises KeyError for a term that nobody has explained."""
     return GLOSSARY[term]
-
-
-def member_help(family_name: str, name: str) -> str:
-    """The help of a family's member; of an unknown one its name."""
-    members = {member["name"]: member["help"] for member in family(family_name).describe()["members"]}
-    return str(members.get(name.partition(":")[0], name))
 
 
 def escaped(text: str) -> str:

@@ -1,6 +1,7 @@
 """Estimated against measured: exact frames, the diagonal, intervals, clicks."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from chart_helpers import clickable, row, titles
@@ -61,7 +62,9 @@ def test_before_anything_is_measured_it_says_so():
 
 def test_an_estimate_has_the_interval_of_its_random_signs():
     rows, measured = pairs(1)
-    rows[0] |= {"model_output_sqnr_db_se": 0.1, "model_output_sqnr_db_low": 1.0, "model_output_sqnr_db_high": 99.0}
+    rows[0] = replace(
+        rows[0], model_output_sqnr_db_se=0.1, model_output_sqnr_db_low=1.0, model_output_sqnr_db_high=99.0
+    )
     frame = agreement_frame(rows, measured)
     assert frame["estimated_low"].tolist() == pytest.approx([20 - 0.196])
     assert frame["estimated_high"].tolist() == pytest.approx([20 + 0.196])

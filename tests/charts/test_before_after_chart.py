@@ -18,7 +18,6 @@ def trained():
         row(
             name,
             2 - i,
-            rank=i + 1,
             ptq_model_output_sqnr_db=before,
             model_output_sqnr_db=after,
             ptq_model_output_kl=10 ** (-before / 10),
@@ -59,8 +58,8 @@ def test_the_picture_and_its_finding():
 
 
 def test_what_is_not_finite_is_told_and_not_drawn():
-    rows = [*trained(), row("d", 3, rank=4, status="non_finite", ptq_model_output_sqnr_db=9.0)]
-    rows.append(row("e", 4, rank=5, ptq_model_output_sqnr_db=math.inf, model_output_sqnr_db=math.inf))
+    rows = [*trained(), row("d", 3, status="non_finite", ptq_model_output_sqnr_db=9.0)]
+    rows.append(row("e", 4, ptq_model_output_sqnr_db=math.inf, model_output_sqnr_db=math.inf))
     figure = before_after_figure(before_after_frame(rows, SQNR), SQNR)
     assert figure.layout.title.text.startswith("The fine-tune helped 1 of 5 layers")
     assert figure.layout.title.text.endswith("; 1 with NaN or Inf")
@@ -68,7 +67,7 @@ def test_what_is_not_finite_is_told_and_not_drawn():
 
 
 def test_before_the_first_layer():
-    figure = before_after_figure(before_after_frame([row("a", rank=1)], SQNR), SQNR)
+    figure = before_after_figure(before_after_frame([row("a")], SQNR), SQNR)
     assert figure.layout.title.text == "No layer has been fine-tuned yet"
     assert not figure.data
 

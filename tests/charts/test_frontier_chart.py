@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from chart_helpers import METRIC, titles
+from chart_helpers import METRIC, point, titles
 
 from qdash.charts.frontier import frontier_figure, frontier_frame
 from qdash.results.frontier import Limits, choose
@@ -11,27 +11,16 @@ from qdash.results.frontier import Limits, choose
 RANKING = ["a", "b", "c"]
 
 
-def point(layers, delta, low, high, size_mb, status="ok"):
-    return {
-        "k": len(layers),
-        "layers": layers,
-        "value": 90 + delta,
-        "delta": delta,
-        "low": low,
-        "high": high,
-        "size_mb": size_mb,
-        "samples": 200,
-        "sqnr_db": 20.0,
-        "kl": 0.1,
-        "status": status,
-    }
+def measured(layers, delta, low, high, size_mb, status="ok"):
+    numbers = {"size_mb": size_mb, "samples": 200, "status": status}
+    return point(len(layers), delta, low, high, layers=tuple(layers), **numbers)
 
 
 CURVE = [
-    point([], -5.0, -7.0, -3.0, 1.0),
-    point(["a"], -0.8, -1.5, 0.2, 1.2),
-    point(["c"], -2.0, -3.0, -1.0, 1.1),
-    point(["a", "b"], -0.1, -0.6, 0.4, 1.5),
+    measured([], -5.0, -7.0, -3.0, 1.0),
+    measured(["a"], -0.8, -1.5, 0.2, 1.2),
+    measured(["c"], -2.0, -3.0, -1.0, 1.1),
+    measured(["a", "b"], -0.1, -0.6, 0.4, 1.5),
 ]
 
 
@@ -52,7 +41,7 @@ def test_the_interval_of_the_change_is_laid_around_fp32():
 
 
 def test_a_set_that_is_not_finite_has_no_mark():
-    frame = frontier_frame([point([], math.nan, None, None, 1.0, "non_finite"), *CURVE[1:]], RANKING, 90.0, METRIC)
+    frame = frontier_frame([measured([], math.nan, None, None, 1.0, "non_finite"), *CURVE[1:]], RANKING, 90.0, METRIC)
     assert len(frame) == 3
 
 

@@ -1,6 +1,7 @@
 """Heatmap, size, depth and attribution: exact frames, titles, units, clicks."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import quantity
 from qdash.charts.ranking import ranking_frame
 from qdash.charts.size_sensitivity import size_figure, size_frame
+from qdash.records.facts import LayerFacts, RunFacts, WeightFacts
 from qdash.results.diagnosis import weights_share
+from qdash.results.rows import KeyedSetting
 from qdash.results.size import size_mb
 from qdash.spec import Setting
 
@@ -53,8 +56,8 @@ def test_the_heatmap_has_a_cell_per_layer_and_setting():
 
 def test_setting_labels_name_only_what_differs():
     other = Setting(observer="min_max", weight_format="int4", activation_format="int8")
-    described = [{**s.model_dump(), "key": s.key} for s in (SETTING, other)]
-    assert list(setting_labels(described).values()) == ["mse", "min_max"]
+    keyed = [KeyedSetting.of(setting) for setting in (SETTING, other)]
+    assert list(setting_labels(keyed).values()) == ["mse", "min_max"]
 
 
 def test_one_setting_is_split_into_kinds_of_error():
@@ -64,7 +67,7 @@ def test_one_setting_is_split_into_kinds_of_error():
     assert frame["label"].tolist() == ["Weight", "Input", "Model<br>output"] * 2
     assert frame["text"].tolist()[-1] == "∞"
     assert kinds_title(frame) == "The weights lose more than the inputs in 1 of 2 layers"
-    left = kinds_frame([r | {"method": "leave_one_out"} for r in rows])
+    left = kinds_frame([replace(found, method="leave_one_out") for found in rows])
     assert "Model<br>output" not in set(left["label"])
 
 
@@ -98,7 +101,7 @@ def test_size_is_what_quantizing_the_layer_saves():
 
 
 def test_a_picture_without_points_says_so():
-    figure = size_figure(size_frame(ranking_frame([], KL), {"layers": []}, SETTING), KL)
+    figure = size_figure(size_frame(ranking_frame([], KL), facts([]), SETTING), KL)
     assert figure.layout.title.text == "No layer to place yet"
     assert not figure.data
 
@@ -159,13 +162,9 @@ def test_attribution_of_weights_alone_and_of_nothing():
 
 
 def test_a_depthwise_convolution_is_a_type_of_its_own():
-    weight = {"weight": {"shape": [8, 1, 3, 3], "axis": 0}}
-    layers = [
-        {"layer": "dw", "type": "Conv2d", "groups": 8, "weights": weight},
-        {"layer": "stem", "type": "Conv2d", "groups": 1, "weights": weight},
-        {"layer": "old", "type": "Conv2d", "weights": weight},
-    ]
-    assert layer_types({"layers": layers}) == {"dw": "Conv2d depthwise", "stem": "Conv2d", "old": "Conv2d"}
+    weights = {"weight": WeightFacts((8, 1, 3, 3))}
+    layers = (LayerFacts("dw", "Conv2d", groups=8, weights=weights), LayerFacts("stem", "Conv2d", weights=weights))
+    assert layer_types(RunFacts(layers=layers)) == {"dw": "Conv2d depthwise", "stem": "Conv2d"}
 
 
 def test_every_picture_has_the_same_colour_for_a_type():

@@ -13,7 +13,7 @@ from qdash.charts.ranking_title import ranking_title
 
 KL = quantity("model_output_kl")
 SQNR = quantity("model_output_sqnr_db")
-DELTA = quantity("metric_delta", METRIC["name"], METRIC["difference_unit"])
+DELTA = quantity("metric_delta", METRIC.name, METRIC.difference_unit)
 
 
 def delta(layer, order, value, low, high):
@@ -115,7 +115,7 @@ def test_a_metric_where_less_is_better_ranks_the_other_way_round():
 
 
 def test_leave_one_out_says_what_remains():
-    rows = [r | {"method": "leave_one_out"} for r in kl_rows([0.1, 0.3])]
+    rows = kl_rows([0.1, 0.3], method="leave_one_out")
     left = quantity("model_output_kl", remaining=True)
     frame = ranking_frame(rows, left)
     assert frame["layer"].tolist() == ["l0", "l1"]

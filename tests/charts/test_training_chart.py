@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chart_helpers import METRIC, TRAINING, measured_model, tuned_result
 
 from qdash.charts.training import (
     curve_figure,
@@ -11,21 +12,20 @@ from qdash.charts.training import (
     models_frame,
     models_title,
 )
+from qdash.results.qat import CurveStep
 
-METRIC = {"name": "accuracy", "unit": "%", "difference_unit": "points"}
-TRAINING = {"steps": 200, "loss": "distillation (KL)"}
-RESULT = {
-    "fp32": {"value": 98.0, "samples": 597},
-    "ptq": {"value": 93.0, "delta": -5.0, "low": -7.3, "high": -3.6, "sqnr_db": 10.1, "samples": 597},
-    "qat": {"value": 97.5, "delta": -0.5, "low": -1.9, "high": 0.8, "sqnr_db": 12.6, "samples": 597},
-    "recovered_points": 4.5,
-    "recovered_low": 3.0,
-    "recovered_high": 6.8,
-}
+RESULT = tuned_result(
+    98.0,
+    measured_model(93.0, -5.0, -7.3, -3.6, 10.1),
+    measured_model(97.5, -0.5, -1.9, 0.8, 12.6),
+    4.5,
+    3.0,
+    6.8,
+)
 
 
 def falling(steps):
-    return [{"step": step, "loss": 1 / (1 + step)} for step in range(steps)]
+    return [CurveStep(step, 1 / (1 + step)) for step in range(steps)]
 
 
 def test_the_line_is_the_running_mean():
@@ -43,7 +43,7 @@ def test_the_title_says_how_far_and_what_happened(steps, words):
 
 
 def test_a_rising_loss_is_not_called_falling():
-    rising = [{"step": step, "loss": float(step)} for step in range(20)]
+    rising = [CurveStep(step, float(step)) for step in range(20)]
     assert "rose from" in curve_title(curve_frame(rising), TRAINING)
 
 
@@ -71,8 +71,7 @@ def test_models_have_their_paired_intervals():
 
 
 def test_before_anything_is_measured_it_says_so():
-    nothing = {"value": None, "samples": 0}
-    result = {"fp32": nothing, "ptq": nothing, "qat": nothing, "recovered_points": None}
-    frame = models_frame(result, METRIC)
+    before = tuned_result(None, measured_model(), measured_model())
+    frame = models_frame(before, METRIC)
     assert frame.empty
-    assert "Not measured yet" in models_figure(frame, result, METRIC).layout.title.text
+    assert "Not measured yet" in models_figure(frame, before, METRIC).layout.title.text

@@ -12,7 +12,7 @@ import torch
 
 from qdash.engine.bench import Recording
 from qdash.engine.item import Item
-from qdash.records import Score
+from qdash.records.scores import Score
 from qdash.registry import family
 from qdash.spec import SweepSpec, checked
 from qdash.sweep.prepare.prepare import ensure_calibrated, prepare

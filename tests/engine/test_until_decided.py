@@ -5,7 +5,7 @@ from engine_helpers import run_work, sweep
 
 from qdash.errors import SpecError
 from qdash.executors.base import build_work
-from qdash.records import Progress, Score
+from qdash.records.scores import Progress, Score
 from qdash.spec import SweepSpec, checked
 
 VALUES = {

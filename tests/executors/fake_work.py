@@ -11,7 +11,7 @@ import numpy as np
 
 from qdash.errors import DataError, InputError, UnknownNameError
 from qdash.executors.base import ShouldStop
-from qdash.records import Facts, Progress, Record, Score
+from qdash.records.scores import Facts, Progress, Record, Score
 
 LAYERS_PER_STEP = 4
 

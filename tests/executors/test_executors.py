@@ -15,7 +15,7 @@ from qdash.executors.base import REGISTRY, Work, build_work
 from qdash.executors.scheduling import usable_cores
 from qdash.executors.spawning import environment
 from qdash.jobs.steps import never
-from qdash.records import Progress, Record, Score
+from qdash.records.scores import Progress, Record, Score
 
 KIND = "fake_work:FakeWork"
 ISOLATED = [entry.name for entry in REGISTRY if entry.member.isolated]

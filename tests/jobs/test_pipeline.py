@@ -8,7 +8,7 @@ import pytest
 from qdash.errors import DataError, InputError, InterruptedRun, QdashError
 from qdash.executors.base import ShouldStop
 from qdash.jobs.steps import drive, driven, driving, run_inline, settle_abandoned, step
-from qdash.records import Progress, Record, Score
+from qdash.records.scores import Progress, Record, Score
 from qdash.store.store import Store
 
 KIND = "fake_work:FakeWork"

@@ -12,7 +12,8 @@ import qdash.sweep.prepare.workload
 from qdash.answers.cost import estimate
 from qdash.errors import SpecError
 from qdash.executors.base import build_work
-from qdash.records import Progress
+from qdash.records.facts import read_facts
+from qdash.records.scores import Progress
 from qdash.spec import SweepSpec, checked
 
 MOBILENET = {
@@ -193,5 +194,5 @@ def test_wrong_options_are_told(values, message, tmp_path):
 
 def test_the_cost_is_estimated_before_it_is_spent(swept):
     for result, mode in zip(swept, ("static", "qat"), strict=True):
-        wanted = estimate(checked(SweepSpec, mode=mode, **MOBILENET), result["facts"])["forward_equivalents"]
+        wanted = estimate(checked(SweepSpec, mode=mode, **MOBILENET), read_facts(result["facts"])).forward_equivalents
         assert wanted == pytest.approx(result["cost"]["forward_equivalents"], rel=0.15)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from engine_helpers import run_work
+from engine_helpers import qat_json, run_work
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -13,8 +13,7 @@ from qdash.demo.data import digits
 from qdash.demo.networks import build
 from qdash.errors import SpecError
 from qdash.executors.base import build_work
-from qdash.records import Progress, Score
-from qdash.results.qat import qat_result
+from qdash.records.scores import Progress, Score
 from qdash.spec import QatSpec, Setting, SweepSpec, checked
 from qdash.tensors.checkpoints.load import load_weights
 
@@ -40,7 +39,7 @@ def tuned(tmp_path_factory):
     """(folder of artifacts, facts, scores, result) of the MobileNet at W4A4, 100 steps."""
     folder = tmp_path_factory.mktemp("plan")
     facts, scores, cost = run_work("qat", plan(), folder)
-    return folder, facts, scores, qat_result("run", "parent", plan(), facts, scores, cost)
+    return folder, facts, scores, qat_json("run", "parent", plan(), facts, scores, cost)
 
 
 def test_at_least_half_of_what_quantizing_lost_is_won_back(tuned):
@@ -71,7 +70,7 @@ def test_the_json_tells_curve_training_and_intervals(tuned):
 def test_a_second_run_finds_what_was_learned_and_its_curve(tuned):
     folder, _, _, first = tuned
     facts, scores, cost = run_work("qat", plan(), folder)
-    second = qat_result("run", "parent", plan(), facts, scores, cost)
+    second = qat_json("run", "parent", plan(), facts, scores, cost)
     assert second["curve"] == first["curve"]
     assert second["qat"] == first["qat"]
 
@@ -165,7 +164,7 @@ def test_other_modes_and_formats_learn_too(mode, format, tmp_path):
     sweep = SWEEP.model_copy(update={"mode": mode, "weight_formats": (format,), "layers": "blocks.0.*"})
     spec = plan(8, sweep=sweep.model_copy(update={"samples": 64}))
     facts, scores, cost = run_work("qat", spec, tmp_path)
-    result = qat_result("run", None, spec, facts, scores, cost)
+    result = qat_json("run", None, spec, facts, scores, cost)
     assert result["qat"]["status"] == "ok"
     assert result["qat"]["sqnr_db"] != result["ptq"]["sqnr_db"]
     assert result["qat"]["sqnr_db"] > result["ptq"]["sqnr_db"] - 3
@@ -175,7 +174,7 @@ def test_other_modes_and_formats_learn_too(mode, format, tmp_path):
 def test_other_losses_win_back_too(loss, tmp_path):
     spec = plan(training=f"qat:steps=60:loss={loss}")
     facts, scores, cost = run_work("qat", spec, tmp_path)
-    assert qat_result("run", None, spec, facts, scores, cost)["recovered_share"] > 0.5
+    assert qat_json("run", None, spec, facts, scores, cost)["recovered_share"] > 0.5
 
 
 def test_epochs_are_passes_over_the_training_samples(tmp_path):

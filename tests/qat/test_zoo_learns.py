@@ -10,12 +10,11 @@ import zoo_inputs  # noqa: F401
 import zoo_layers  # noqa: F401
 import zoo_numbers  # noqa: F401
 import zoo_shapes  # noqa: F401
-from engine_helpers import run_work, sweep
+from engine_helpers import qat_json, run_work, sweep
 from zoo import BATCH, ZOO
 
 import qdash.sweep.prepare.workload
 from qdash.errors import QdashError
-from qdash.results.qat import qat_result
 from qdash.spec import QatSpec, SweepSpec, checked
 
 ERRORS = {
@@ -70,7 +69,7 @@ def plan(name, folder):
     swept = checked(SweepSpec, **spec_of(name))
     spec = checked(QatSpec, sweep=swept, setting=swept.settings()[0], training="qat:steps=2:batch_size=8")
     facts, scores, cost = run_work("qat", spec, folder)
-    result = qat_result("run", None, spec, facts, scores, cost)
+    result = qat_json("run", None, spec, facts, scores, cost)
     assert result["qat"]["status"] == result["ptq"]["status"]
     assert (folder / facts["weights_file"]).exists()
 

@@ -10,7 +10,8 @@ from scipy.stats import spearmanr
 from qdash.answers.agreement import create_measuring_run, measuring_runs, measuring_spec, worst_unmeasured
 from qdash.answers.stored import Sweep, load_sweep
 from qdash.errors import InputError
-from qdash.records import Facts
+from qdash.records.facts import RunFacts
+from qdash.records.scores import Facts
 from qdash.results.agreement import agreement, most_sampled, spearman
 from qdash.results.tally import Tallies
 from qdash.spec import SweepSpec
@@ -77,7 +78,7 @@ def test_of_several_measurements_the_one_with_most_samples_counts():
         row("c", samples=5, status="non_finite"),
     ]
     found = most_sampled(rows)
-    assert found["a"]["model_output_sqnr_db"] == 2.0
+    assert found["a"].model_output_sqnr_db == 2.0
     assert set(found) == {"a", "c"}
 
 
@@ -131,7 +132,7 @@ def test_a_measurement_is_the_same_sweep_of_some_layers_under_one_setting(store)
     run_id = stored(store, ESTIMATE)
     store.save(run_id, [Facts({"layers": []})])
     run = store.run(run_id)
-    sweep = Sweep(run, ESTIMATE, run.facts, Tallies())
+    sweep = Sweep(run, ESTIMATE, RunFacts(), Tallies())
     child = store.run(create_measuring_run(store, sweep, SETTING, ["fc", "lstm"]))
     spec = SweepSpec.model_validate_json(child.spec)
     assert (child.kind, child.parent, child.follow_up, child.title) == ("sweep", run_id, None, "2 layers measured")
@@ -147,7 +148,7 @@ def test_an_infinite_difference_has_no_place():
     from qdash.charts.agreement import agreement_frame
 
     rows = [row("a", model_output_sqnr_db=math.inf), row("b", model_output_sqnr_db=9.0), row("c")]
-    measured = {r["layer"]: row(r["layer"], model_output_sqnr_db=8.0) for r in rows}
+    measured = {r.layer: row(r.layer, model_output_sqnr_db=8.0) for r in rows}
     assert agreement_frame(rows, measured)["layer"].tolist() == ["b"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from chart_helpers import SETTING, kl_rows, row, tensor
 
 from qdash.calibration.summaries import LayerSummary
-from qdash.results.added_up import added_up
+from qdash.results.added_up import AddedUp, added_up
 from qdash.results.diagnosis import concentration, diagnosis
 from qdash.spec import Setting
 
@@ -62,7 +62,7 @@ def test_dead_channels_are_counted():
 
 
 def test_a_better_setting_is_quoted_only_if_this_run_measured_it():
-    better = noisy(model_output_sqnr_db=40.0) | {"settings": {**Setting(weight_format="int8").model_dump(), "key": "k"}}
+    better = noisy(model_output_sqnr_db=40.0, setting=Setting(weight_format="int8"))
     assert "weights int8, inputs int8 this run measured 40.0 dB at the model's output instead of 19.0 dB" in said(
         noisy(), others=[better]
     )
@@ -80,13 +80,13 @@ def test_the_fewest_layers_with_most_of_the_damage():
     assert concentration([]) is None
     assert concentration(kl_rows([0.0])) is None
     assert concentration([row("a", status="pending")]) is None
-    assert concentration([r | {"method": "leave_one_out"} for r in kl_rows([0.1])]) is None
+    assert concentration(kl_rows([0.1], method="leave_one_out")) is None
 
 
 def test_single_layers_are_added_up_over_what_is_quantized():
-    rows = [r | {"model_output_sqnr_db": 20.0} for r in kl_rows([0.1, 0.2])]
+    rows = kl_rows([0.1, 0.2], model_output_sqnr_db=20.0)
     found = added_up(rows, [])
-    assert found["kl"] == pytest.approx(0.3)
-    assert found["sqnr_db"] == pytest.approx(20 - 10 * math.log10(2))
-    assert added_up(rows, ["l0", "l1"]) == {"sqnr_db": math.inf, "kl": 0.0}
-    assert added_up([*rows, row("c", 2, status="pending")], []) == {"sqnr_db": None, "kl": None}
+    assert found.kl == pytest.approx(0.3)
+    assert found.sqnr_db == pytest.approx(20 - 10 * math.log10(2))
+    assert added_up(rows, ["l0", "l1"]) == AddedUp(math.inf, 0.0)
+    assert added_up([*rows, row("c", 2, status="pending")], []) == AddedUp(None, None)

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from chart_helpers import METRIC, kl_rows, point, row
 
-from qdash.records import Score
+from qdash.records.facts import LayerFacts, RunFacts, WeightFacts
+from qdash.records.scores import Score
 from qdash.results.decibel import sqnr_db
 from qdash.results.frontier import Limits, choose
 from qdash.results.outcome import outcomes
@@ -14,8 +16,6 @@ from qdash.results.ranking import ranked
 from qdash.results.size import fp32_mb, size_mb
 from qdash.results.tally import Tallies
 from qdash.spec import Setting
-
-METRIC = {"name": "accuracy", "factor": 100.0, "binary": True, "higher_is_better": True}
 
 
 def score(kind, subject, batch, outcome, noise=None, kl=None):
@@ -55,12 +55,13 @@ def test_a_layer_is_compared_with_fp32_on_its_own_samples_only():
         score("layer", "a", 1, [0.0] * 20, noise=[0.4] * 20, kl=[0.25] * 20),
     ]
     tallies = Tallies(scores)
-    (row,) = outcomes(tallies, [tallies.get("layer", "a", "s")], METRIC, seed=0)
-    assert row["value"] == 0.0
-    assert row["metric_delta"] == -50.0
-    assert row["metric_delta_low"] < -50.0 < row["metric_delta_high"]
-    assert row["model_output_sqnr_db"] == pytest.approx(10.0, abs=1e-6)
-    assert row["model_output_kl"] == row["model_output_kl_low"] == row["model_output_kl_high"] == 0.25
+    (found,) = outcomes(tallies, [tallies.get("layer", "a", "s")], METRIC, seed=0)
+    output = found.output
+    assert found.value == 0.0
+    assert output.metric_delta == -50.0
+    assert output.metric_delta_low < -50.0 < output.metric_delta_high
+    assert output.model_output_sqnr_db == pytest.approx(10.0, abs=1e-6)
+    assert output.model_output_kl == output.model_output_kl_low == output.model_output_kl_high == 0.25
 
 
 def test_halves_split_the_samples_of_every_score_alike():
@@ -81,33 +82,25 @@ def test_halves_split_the_samples_of_every_score_alike():
     assert second.get("baseline").sums["samples"] == 15
 
 
-def row(layer, order, kl, status="ok", method="one_at_a_time"):
-    empty = dict.fromkeys(("model_output_sqnr_db", "metric_delta", "layer_output_sqnr_db", "weight_sqnr_db"))
-    return empty | {"layer": layer, "order": order, "model_output_kl": kl, "status": status, "method": method}
-
-
 def test_non_finite_layers_rank_first_never_as_safe():
     rows = [
-        row("good", 0, 1e-6),
-        row("broken", 1, None, "non_finite"),
-        row("bad", 2, 0.5),
-        row("later", 3, None, "pending"),
+        row("good", 0, model_output_kl=1e-6),
+        row("broken", 1, status="non_finite"),
+        row("bad", 2, model_output_kl=0.5),
+        row("later", 3, status="pending"),
     ]
-    assert [r["layer"] for r in ranked(rows)] == ["broken", "bad", "good", "later"]
+    assert [r.layer for r in ranked(rows)] == ["broken", "bad", "good", "later"]
 
 
 def test_leave_one_out_ranks_the_smallest_remaining_error_first():
-    rows = [row("a", 0, 0.9, method="leave_one_out"), row("b", 1, 0.1, method="leave_one_out")]
-    assert [r["layer"] for r in ranked(rows)] == ["b", "a"]
+    rows = kl_rows([0.9, 0.1], method="leave_one_out")
+    assert [r.layer for r in ranked(rows)] == ["l1", "l0"]
 
 
-FACTS = {
-    "params": 1100,
-    "layers": [
-        {"layer": "a", "weights": {"weight": {"shape": [10, 50], "axis": 0}}},
-        {"layer": "b", "weights": {"weight": {"shape": [50, 10], "axis": 0}}},
-    ],
-}
+LAYERS = [
+    LayerFacts(name, weights={"weight": WeightFacts(shape)}) for name, shape in (("a", (10, 50)), ("b", (50, 10)))
+]
+FACTS = RunFacts(params=1100, layers=tuple(LAYERS))
 
 
 def test_sizes_count_scales_and_what_stays_fp32():
@@ -130,36 +123,33 @@ def test_sizes_of_groups_and_of_formats_with_blocks_of_their_own():
     assert size_mb(FACTS, Setting(weight_format="bf16")) == pytest.approx((1000 * 16 + 100 * 32) / 8e6)
 
 
-def point(k, delta, low, size=1.0, samples=400):
-    return {"k": k, "delta": delta, "low": low, "high": delta + 1, "size_mb": size, "samples": samples, "status": "ok"}
-
-
-POINTS = [point(0, -5.0, -7.0, 0.5), point(1, -0.8, -2.8, 0.6), point(2, -0.1, -0.9, 0.7), point(3, 0.0, -0.3, 0.9)]
+CURVE = ((-5.0, -7.0, 0.5), (-0.8, -2.8, 0.6), (-0.1, -0.9, 0.7), (0.0, -0.3, 0.9))
+POINTS = [point(k, delta, low, delta + 1, size_mb=size) for k, (delta, low, size) in enumerate(CURVE)]
 
 
 def test_the_smallest_set_whose_estimate_is_within_the_tolerance():
-    assert choose(POINTS, Limits(1.0))["point"]["k"] == 1
-    assert choose(POINTS, Limits(0.2))["point"]["k"] == 2
-    assert choose(POINTS, Limits(10.0))["point"]["k"] == 0
+    assert choose(POINTS, Limits(1.0)).point.k == 1
+    assert choose(POINTS, Limits(0.2)).point.k == 2
+    assert choose(POINTS, Limits(10.0)).point.k == 0
 
 
 def test_a_verdict_says_whether_the_interval_shows_it_and_how_many_samples_would():
-    assert choose(POINTS, Limits(10.0))["verdict"] == "shown"
+    assert choose(POINTS, Limits(10.0)).verdict == "shown"
     found = choose(POINTS, Limits(1.0))
-    assert found["verdict"] == "not yet shown"
-    assert found["samples_needed"] == pytest.approx(400 * (2.0 / 0.2) ** 2, abs=1)
+    assert found.verdict == "not yet shown"
+    assert found.samples_needed == pytest.approx(400 * (2.0 / 0.2) ** 2, abs=1)
 
 
 def test_limits_that_nothing_meets_give_the_best_that_is_allowed():
     found = choose(POINTS, Limits(0.05, max_fp32=2))
-    assert (found["verdict"], found["point"]["k"]) == ("not met", 2)
-    assert choose(POINTS, Limits(1.0, max_size_mb=0.55))["point"]["k"] == 0
-    assert choose([], Limits(1.0))["point"] is None
+    assert (found.verdict, found.point.k) == ("not met", 2)
+    assert choose(POINTS, Limits(1.0, max_size_mb=0.55)).point.k == 0
+    assert choose([], Limits(1.0)).point is None
 
 
 def test_lower_is_better_turns_the_comparison_round():
-    points = [point(0, 0.5, 0.2), point(1, 0.05, -0.1)]
-    assert choose(points, Limits(0.1), higher_is_better=False)["point"]["k"] == 1
+    points = [point(0, 0.5, 0.2, 1.5), point(1, 0.05, -0.1, 1.05)]
+    assert choose(points, Limits(0.1), higher_is_better=False).point.k == 1
 
 
 def test_plain_json_and_back():

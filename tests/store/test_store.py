@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdash.errors import InputError
-from qdash.records import Facts, Progress, Score
+from qdash.records.scores import Facts, Progress, Score
 from qdash.store.blobs import pack_samples, pack_sums, unpack_samples, unpack_sums
 from qdash.store.store import Store
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from ui_helpers import swept_home
 
 from qdash.jobs import client
-from qdash.records import Facts, Progress
+from qdash.records.scores import Facts, Progress
 from qdash.store.store import Store
 
 ROOT = Path(__file__).parents[2]

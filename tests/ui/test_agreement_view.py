@@ -7,7 +7,7 @@ import pytest
 from ui_helpers import press, swept_home, text_of
 
 from qdash.jobs.steps import run_inline
-from qdash.records import Facts
+from qdash.records.scores import Facts
 from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui import state

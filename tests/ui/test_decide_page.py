@@ -3,16 +3,21 @@
 import json
 
 import pytest
+from chart_helpers import SETTING, point
 from ui_helpers import press, text_of
 
 from qdash.answers.recommendation import create_measure_run, recommendation
 from qdash.answers.stored import load_sweep, measured_points
 from qdash.jobs.steps import run_inline
-from qdash.results.frontier import Limits
+from qdash.results.frontier import SHOWN, Limits, Recommendation
+from qdash.results.models import AllQuantized, Baseline
+from qdash.results.rows import KeyedSetting
+from qdash.results.sweep import SettingResult, setting_result
 from qdash.spec import MeasureSpec
 from qdash.store.store import Store
 from qdash.ui.decide.compare import cards
-from qdash.ui.decide.keep_set import changed_pins, own_set
+from qdash.ui.decide.keep_set import changed_pins, export_json, own_set
+from qdash.ui.view import SweepView
 
 
 def found(run_id, **limits):
@@ -36,11 +41,11 @@ def test_the_recommendation_is_the_one_of_the_command_line(open_page, mobilenet)
     assert not page.exception
     expected = found(mobilenet)
     assert page.title[0].value == "Which layers stay in FP32?"
-    assert f"Keep {len(expected['keep_fp32'])} of 21 layers in FP32" in page.subheader[0].value
+    assert f"Keep {len(expected.keep_fp32)} of 21 layers in FP32" in page.subheader[0].value
     assert "measured on 64 samples" in page.subheader[0].value
-    assert all(f"`{layer}`" in text_of(page) for layer in expected["keep_fp32"][:8])
+    assert all(f"`{layer}`" in text_of(page) for layer in expected.keep_fp32[:8])
     kept = [layer for layer, ticked in ticks(page).items() if ticked]
-    assert set(kept) == set(expected["keep_fp32"])
+    assert set(kept) == set(expected.keep_fp32)
 
 
 def test_the_tolerance_is_in_the_url_and_changes_the_answer(open_page, mobilenet):
@@ -82,16 +87,16 @@ def test_a_pinned_set_is_estimated_then_measured_then_compared(open_page, mobile
     (run_id,) = queued
     with Store.open() as store:
         spec = MeasureSpec.model_validate_json(store.run(run_id).spec)
-        assert set(spec.keep_sets[0]) == {*found(mobilenet)["keep_fp32"], "conv_head"}
+        assert set(spec.keep_sets[0]) == {*found(mobilenet).keep_fp32, "conv_head"}
         assert next(button for button in page.button if button.label == "Measure this set").disabled
         run_inline(store, run_id)
-        point = next(
+        measured = next(
             p
             for p in measured_points(store, load_sweep(store, mobilenet), spec.setting)
-            if set(p["layers"]) == set(spec.keep_sets[0])
+            if set(p.layers) == set(spec.keep_sets[0])
         )
     page = open_page("decide")
-    assert f"{point['value']:.1f} %" in [metric.value for metric in page.metric if "Your set" in metric.label]
+    assert f"{measured.value:.1f} %" in [metric.value for metric in page.metric if "Your set" in metric.label]
     assert any(button.label == "This set is measured" for button in page.button)
 
 
@@ -134,24 +139,16 @@ def test_a_running_sweep_promises_nothing(open_page, running):
 
 
 def test_cards_hold_measured_numbers_only():
-    answer = {
-        "baseline": {"value": 98.0, "size_mb": 4.0, "samples": 50},
-        "all_quantized": {
-            "value": 90.0,
-            "delta": -8.0,
-            "delta_low": -12.0,
-            "delta_high": -4.0,
-            "size_mb": 1.0,
-            "samples": 50,
-        },
-    }
-    point = {"k": 1, "value": 97.0, "delta": -1.0, "low": -2.0, "high": 0.5, "size_mb": 1.5, "samples": 50}
-    recommended = {"chosen": point, "keep_fp32": ["a"]}
+    keyed, fp32 = KeyedSetting.of(SETTING), Baseline("accuracy", "%", 98.0, 50, 4.0)
+    whole = AllQuantized(keyed, 90.0, -8.0, -12.0, -4.0, None, None, None, 1.0, 50, "ok")
+    answer = SettingResult(fp32, whole, "model_output_kl", [])
+    chosen = point(1, -1.0, -2.0, 0.5, value=97.0)
+    recommended = Recommendation("run", keyed, ("a",), 1.0, SHOWN, None, chosen, [chosen])
     shown = cards(answer, recommended, ["a", "b"], None)
     assert [card.label for card in shown] == ["FP32", "All quantized", "Recommended: 1 in FP32", "Your set: 2 in FP32"]
     assert [card.value for card in shown] == [98.0, 90.0, 97.0, None]
     assert [card.low for card in shown] == [None, -12.0, -2.0, None]
-    assert len(cards(answer, recommended, ["a"], point)) == 3
+    assert len(cards(answer, recommended, ["a"], chosen)) == 3
 
 
 def test_the_export_names_run_setting_and_set(open_page, mobilenet):
@@ -161,15 +158,13 @@ def test_the_export_names_run_setting_and_set(open_page, mobilenet):
 
 
 @pytest.mark.parametrize("measured", [True, False])
-def test_exported_json(mobilenet, measured, monkeypatch):
-    from qdash.ui import state
-    from qdash.ui.decide import keep_set as decide_set
-
+def test_exported_json(mobilenet, measured):
     with Store.open() as store:
         sweep = load_sweep(store, mobilenet)
-        monkeypatch.setattr(state, "selected_setting", lambda sweep: sweep.setting())
-        point = measured_points(store, sweep, sweep.setting())[1] if measured else None
-    content = json.loads(decide_set.export_json(sweep, ["conv_stem"], point))
+        setting = sweep.setting()
+        view = SweepView(sweep, setting, setting_result(sweep.spec, setting, sweep.facts, sweep.tallies))
+        found = measured_points(store, sweep, setting)[1] if measured else None
+    content = json.loads(export_json(view, ["conv_stem"], found))
     assert content["keep_fp32"] == ["conv_stem"]
     assert content["run_id"] == mobilenet
     assert content["setting"]["weight_format"] == "int4"

@@ -13,7 +13,7 @@ from qdash.answers.stored import load_sweep
 from qdash.calibration.summaries import Calibration
 from qdash.charts.clipping import clipping_frame
 from qdash.home import artifacts
-from qdash.records import Facts, Progress
+from qdash.records.scores import Facts, Progress
 from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui.layers.controls import named
@@ -47,11 +47,11 @@ def test_the_question_is_answered_with_numbers(open_page, mobilenet):
     assert page.title[0].value == "Which layers hurt, and why?"
     with Store.open() as store:
         first = next(
-            r for r in load_sweep(store, mobilenet).result()["layers"] if r["settings"]["weight_format"] == "int4"
+            r for r in load_sweep(store, mobilenet).result().layers if r.settings.setting.weight_format == "int4"
         )
     answer = page.subheader[0].value.replace("\\", "")
     assert "of 21 layers do 80 % of the damage" in answer
-    assert first["layer"] in answer
+    assert first.layer in answer
     assert "64 samples" in answer
     assert any("KL" in title or "overlap" in title for title in pictures(page))
 
@@ -156,11 +156,11 @@ def test_the_table_has_the_numbers_of_the_result(open_page, mobilenet):
 
 def test_the_csv_has_every_layer_under_every_setting(mobilenet):
     with Store.open() as store:
-        rows = load_sweep(store, mobilenet).result()["layers"]
+        rows = load_sweep(store, mobilenet).result().layers
     frame = pd.read_csv(StringIO(csv_text(rows)))
     assert len(frame) == len(rows)
     assert set(frame["weight_format"]) == {"int4", "int8"}
-    assert frame["model_output_kl"].tolist() == pytest.approx([row["model_output_kl"] for row in rows])
+    assert frame["model_output_kl"].tolist() == pytest.approx([row.model_output_kl for row in rows])
 
 
 def test_a_run_under_way_shows_what_is_there(open_page, mobilenet):

@@ -93,7 +93,7 @@ def test_any_number_of_layers_can_be_watched(open_page, running, layers):
         facts = store.run(running).facts
         one = facts["layers"][0]
         many = [one | {"layer": f"block.{n}.conv", "order": n} for n in range(layers)]
-        from qdash.records import Facts
+        from qdash.records.scores import Facts
 
         store.save(running, [Facts({"layers": many})])
     page = open_page("live")

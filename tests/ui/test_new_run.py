@@ -5,7 +5,8 @@ import pytest
 from ui_helpers import press, text_of
 
 from qdash.jobs.steps import run_inline
-from qdash.records import Facts
+from qdash.records.facts import PreviewSample, read_facts
+from qdash.records.scores import Facts
 from qdash.spec import Source, SweepSpec, checked
 from qdash.store.store import Store
 from qdash.ui.new_run.first_look import layers_frame, picture, sample_text
@@ -27,7 +28,7 @@ def looked_at(tmp_path_factory):
 @pytest.fixture
 def look_done(home, looked_at):
     """The store holds that first look."""
-    from qdash.records import Facts, Progress
+    from qdash.records.scores import Facts, Progress
 
     with Store.open() as store:
         run_id = start_probe(store, checked(Source, model="demo:digits-mobilenet", data="demo:digits"))
@@ -145,13 +146,13 @@ def test_pictures_are_enlarged_by_whole_pixels():
 
 
 def test_a_wrong_prediction_has_a_mark():
-    assert sample_text({"label": 3, "predicted": 3}) == "3, says 3"
-    assert sample_text({"label": 3, "predicted": 5}) == "3, says 5 ✗"
-    assert sample_text({"label": None, "predicted": None}) == "no label"
+    assert sample_text(PreviewSample(3, 3, "")) == "3, says 3"
+    assert sample_text(PreviewSample(3, 5, "")) == "3, says 5 ✗"
+    assert sample_text(PreviewSample(None, None, "")) == "no label"
 
 
 def test_layers_frame_has_a_row_per_layer(looked_at):
-    frame = layers_frame(looked_at)
+    frame = layers_frame(read_facts(looked_at))
     assert len(frame) == 21
     assert frame["MACs per sample"].sum() == pytest.approx(looked_at["macs_per_sample"], rel=0.01)
 

@@ -24,14 +24,14 @@ def trained(home, trained_home):
     """The rows of a finished sweep of that kind, worst first."""
     shutil.copytree(trained_home, home)
     with Store.open() as store:
-        return load_sweep(store, store.runs(kind="sweep")[0].id).result()["layers"]
+        return load_sweep(store, store.runs(kind="sweep")[0].id).result().layers
 
 
 def test_the_panel_says_what_it_was_before(open_page, trained):
-    page = open_page("layers", layer=trained[0]["layer"])
+    page = open_page("layers", layer=trained[0].layer)
     assert not page.exception
     said = text_of(page).replace("\\", "")
-    before, after = trained[0]["ptq_model_output_sqnr_db"], trained[0]["model_output_sqnr_db"]
+    before, after = trained[0].ptq_model_output_sqnr_db, trained[0].model_output_sqnr_db
     assert f"SQNR **{before:.1f} → {after:.1f} dB**" in said
     assert "quantized only → fine-tuned" in said
 
@@ -40,7 +40,7 @@ def test_the_table_has_columns_of_before(open_page, trained):
     table = open_page("layers").dataframe[-1].value.set_index("layer")
     assert set(BEFORE) <= set(table.columns)
     for row in trained:
-        assert table.loc[row["layer"], "ptq_model_output_kl"] == pytest.approx(row["ptq_model_output_kl"])
+        assert table.loc[row.layer, "ptq_model_output_kl"] == pytest.approx(row.ptq_model_output_kl)
 
 
 @pytest.mark.parametrize("by", ["Model-output KL", "Model-output SQNR", "Layer-output SQNR"])

@@ -1,13 +1,14 @@
 """Fine-tuning on the page: offered, started, watched, answered."""
 
 import pytest
+from chart_helpers import METRIC, measured_model, tuned_result
 from streamlit.testing.v1 import AppTest
 from ui_helpers import press, text_of
 
 from qdash.answers.recommendation import create_qat_run, recommendation
 from qdash.answers.stored import load_sweep
 from qdash.jobs.steps import run_inline
-from qdash.records import Facts, Progress
+from qdash.records.scores import Facts, Progress
 from qdash.results.frontier import Limits
 from qdash.spec import QatSpec
 from qdash.store.store import Store
@@ -19,9 +20,10 @@ def page(run_id, keep):
 
     from qdash.ui import state
     from qdash.ui.decide.fine_tune import show_fine_tune
+    from qdash.ui.view import look_at
 
     st.query_params["run"] = run_id
-    show_fine_tune(state.load(run_id), keep)
+    show_fine_tune(look_at(state.load(run_id)), keep)
 
 
 def opened(run_id, keep=()):
@@ -55,9 +57,9 @@ def test_it_is_offered_and_started_with_what_the_page_keeps(done, queued):
 def test_without_a_choice_the_recommended_set_is_kept(done):
     with Store.open() as store:
         sweep = load_sweep(store, done)
-        recommended = recommendation(store, sweep, sweep.setting(), Limits())["keep_fp32"]
+        recommended = recommendation(store, sweep, sweep.setting(), Limits()).keep_fp32
         spec = QatSpec.model_validate_json(store.run(create_qat_run(store, done)).spec)
-    assert list(spec.keep) == recommended
+    assert spec.keep == recommended
 
 
 def test_while_it_trains_the_curve_grows(tuned):
@@ -100,12 +102,6 @@ def test_when_it_is_done_it_says_what_was_won_back(tuned):
 )
 def test_the_sentence(ptq, qat, words):
     lost = 98.0 - ptq
-    result = {
-        "fp32": {"value": 98.0},
-        "ptq": {"value": ptq},
-        "qat": {"value": qat},
-        "keep_fp32": [],
-        "recovered_points": qat - ptq,
-        "recovered_share": (qat - ptq) / lost if lost else None,
-    }
-    assert words in answer_sentence(result, {"name": "accuracy", "unit": "%", "difference_unit": "points"})
+    share = (qat - ptq) / lost if lost else None
+    found = tuned_result(98.0, measured_model(ptq), measured_model(qat), qat - ptq, share=share)
+    assert words in answer_sentence(found, METRIC)

@@ -11,11 +11,11 @@ from qdash.instrument.folding import Folding
 from qdash.instrument.operations import Operation
 from qdash.instrument.weights import identity, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
+from qdash.records.facts import SkippedModule
 from qdash.spec import matches
 from qdash.sweep.prepare.survey import Survey
 
 FUNCTIONAL = "functional"
-Skipped = dict[str, str | int | float]  # JSON: name, type, params, macs, reason
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Found:
 
     layers: dict[str, LayerKind]
     tied: dict[str, dict[str, LayerKind]]
-    skipped: list[Skipped]
+    skipped: list[SkippedModule]
     covered_macs: dict[str, float]
 
     @property
@@ -47,7 +47,9 @@ class Found:
             names = ", ".join(list(self.layers)[:8]) + (", …" if len(self.layers) > 8 else "")
             raise SpecError(f"no layer matches --layers {patterns!r}; layers are: {names}")
         reason = f"not selected by --layers {patterns}"
-        left = [_entry(name, "", 0, self.covered_macs[name], reason) for name in self.layers if name not in chosen]
+        left = [
+            SkippedModule(name, "", 0, self.covered_macs[name], reason) for name in self.layers if name not in chosen
+        ]
         tied = {name: others for name, others in self.tied.items() if name in chosen}
         return Found(chosen, tied, self.skipped + left, self.covered_macs)
 
@@ -126,7 +128,7 @@ def _parts(name: str, module: nn.Module, kind: LayerKind) -> set[str]:
 
 def _skipped_modules(
     modules: Mapping[str, nn.Module], census: Survey, chosen: set[str], folding: Folding
-) -> list[Skipped]:
+) -> list[SkippedModule]:
     kinds = census.kinds
     norms = {fold.norm: f"folded into {fold.layer}" for fold in folding.folds}
     norms |= {norm: f"a BatchNorm that stays FP32: {reason}" for norm, reason in folding.left.items()}
@@ -136,14 +138,16 @@ def _skipped_modules(
         own = sum(p.numel() for p in module.parameters(recurse=False))
         if own and name not in chosen and name not in parts:
             reason = norms.get(name) or _reason(name in kinds, module)
-            skipped.append(_entry(name, type(module).__name__, own, 0.0, reason))
+            skipped.append(SkippedModule(name, type(module).__name__, own, 0.0, reason))
     return skipped
 
 
-def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[Skipped]:
+def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[SkippedModule]:
     names = (name for name in census.first_call if isinstance(modules[name], Operation))
     return [
-        _entry(n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n)))
+        SkippedModule(
+            n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n))
+        )
         for n in names
     ]
 
@@ -151,10 +155,6 @@ def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> lis
 def _operation_reason(weight: str | None) -> str:
     reads = f" that reads {weight}" if weight else ""
     return f"a functional operation{reads}; --include functional quantizes its operands"
-
-
-def _entry(name: str, type_name: str, params: int, macs: float, reason: str) -> Skipped:
-    return {"name": name, "type": type_name, "params": params, "macs": macs, "reason": reason}
 
 
 def _reason(known: bool, module: nn.Module) -> str:

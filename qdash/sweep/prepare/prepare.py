@@ -17,11 +17,12 @@ from qdash.errors import ModelError
 from qdash.instrument.calls import Instrument
 from qdash.instrument.folding import Folding
 from qdash.instrument.random_state import RandomState, seed_everything
+from qdash.records.facts import SkippedModule
 from qdash.spec import AUTO, Setting, Source
 from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.identity import calibration_key, run_identity
 from qdash.sweep.prepare.judged import reader_of
-from qdash.sweep.prepare.layers import FUNCTIONAL, Found, Skipped, find_layers, kinds_of
+from qdash.sweep.prepare.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.prepare.ready import ReadyModel, ready
 from qdash.sweep.prepare.survey import Survey
 from qdash.sweep.prepare.training_set import TrainingSet
@@ -46,7 +47,7 @@ class Prepared:
     instrument: Instrument
     bench: Bench
     first: Batch
-    skipped: list[Skipped]
+    skipped: list[SkippedModule]
     covered_macs: dict[str, float]
     macs_per_sample: float
     calibration_path: Path

@@ -16,6 +16,7 @@ from qdash.engine.learning.losses import loss_of
 from qdash.engine.trained import TrainedLayer, load_tensors, load_trained, save_tensors, save_trained
 from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
+from qdash.records.facts import TrainingFacts
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.prepare.training_set import TrainingSet
 from qdash.sweep.works.schedule import SLICE_SECONDS
@@ -57,15 +58,18 @@ class Training:
         self._load_checkpoint()
         self._saved_at, self._saving_seconds = time.monotonic(), 0.0
 
-    def facts(self) -> dict[str, object]:
-        """JSON-ready: how it is trained."""
-        epochs = self.steps / self.samples.batches_per_epoch
-        return self._options.model_dump() | {
-            "steps": self.steps,
-            "epochs": epochs,
-            "loss": self.loss_name,
-            "samples": len(self.samples.indices),
-        }
+    def facts(self) -> TrainingFacts:
+        """How it is trained."""
+        chosen = self._options
+        return TrainingFacts(
+            steps=self.steps,
+            learning_rate=chosen.learning_rate,
+            loss=self.loss_name,
+            learned_scale=chosen.learned_scale,
+            batch_size=chosen.batch_size,
+            epochs=self.steps / self.samples.batches_per_epoch,
+            samples=len(self.samples.indices),
+        )
 
     def path(self, name: str) -> Path:
         """The file of what a learner has learned."""

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,7 +13,8 @@ from qdash.engine.bench import Bench, Recording
 from qdash.engine.item import Measured
 from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
-from qdash.records import Facts, Progress, Record, Score
+from qdash.records.facts import as_stored
+from qdash.records.scores import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.prepare.facts import facts_of
 from qdash.sweep.prepare.prepare import Prepared, ensure_calibrated, prepare
@@ -112,7 +113,7 @@ class BatchedWork(Generic[I]):
         fresh = self._prepared is None
         if fresh:
             self._prepared = self._prepare()
-            yield Facts(facts_of(self._prepared))
+            yield Facts(as_stored(facts_of(self._prepared)))
             self._prepared.bench.unload()
         prepared = self._prepared
         assert prepared is not None
@@ -194,7 +195,7 @@ class BatchedWork(Generic[I]):
             prepared.bench.load(prepared.first)  # the work is planned by it
             self._training = self.training(prepared)
             assert self._training is not None, "there is a training set, so there is something to learn"
-            yield Facts({"training": self._training.facts()})
+            yield Facts({"training": asdict(self._training.facts())})
         training = self._training
         if not training.finished:
             for step in training.advance(should_stop):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qdash.engine.item import Measured
-from qdash.records import Score
+from qdash.records.scores import Score
 
 _KEPT = ("noise", "kl", "outcome", "flipped", "signal")
 

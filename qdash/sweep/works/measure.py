@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from qdash.engine.bench import Bench
 from qdash.engine.item import Measured, Stopwatch
-from qdash.records import Score
+from qdash.records.scores import Score
 from qdash.spec import MeasureSpec, keep_key
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.works.batched import BatchedWork

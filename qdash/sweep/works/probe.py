@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdash.records import Facts, Progress, Record
+from qdash.records.facts import FirstValue, Pixels, Preview, PreviewSample, as_stored
+from qdash.records.scores import Facts, Progress, Record
 from qdash.spec import Setting, Source
 from qdash.sweep.prepare.facts import facts_of
 from qdash.sweep.prepare.prepare import Prepared, prepare
@@ -33,13 +34,16 @@ class ProbeWork:
         spending = CostMeter()
         with ExitStack() as stack:
             prepared = prepare(stack, self.spec, [Setting(mode="weight_only")], "*", self._artifacts)
-            yield Facts(facts_of(prepared) | self._baseline(prepared) | {"preview": _preview(prepared)})
+            value, seconds = self._baseline(prepared)
+            found = replace(facts_of(prepared), baseline=value, seconds_per_sample=seconds, preview=_preview(prepared))
+            yield Facts(as_stored(found))
             yield Progress(None, 1.0, 1.0, spent=spending.since_last(prepared.instrument.executed_macs))
 
     def close(self) -> None:
         """Nothing stays open."""
 
-    def _baseline(self, prepared: Prepared) -> dict[str, Any]:
+    def _baseline(self, prepared: Prepared) -> tuple[FirstValue, float]:
+        """And the seconds that a sample took."""
         workload, reader = prepared.workload, prepared.bench.reader
         indices = workload.evaluation_indices[:_SAMPLES]
         outcomes, began = [], time.perf_counter()
@@ -48,37 +52,29 @@ class ProbeWork:
             outcomes.append(reader.outcomes(output, output, batch.target).cpu())
         seconds = time.perf_counter() - began
         value = float(torch.cat(outcomes).mean()) * reader.metric.factor
-        return {
-            "baseline": {"metric": reader.metric.name, "value": value, "samples": len(indices)},
-            "seconds_per_sample": seconds / len(indices),
-        }
+        return FirstValue(reader.metric.name, value, len(indices)), seconds / len(indices)
 
 
-def _preview(prepared: Prepared) -> dict[str, Any]:
-    """A few samples as JSON: pictures as rows of 0–255 where the input looks like one, else shapes and ranges."""
+def _preview(prepared: Prepared) -> Preview:
+    """A few samples: pictures as rows of 0–255 where the input looks like one, else shapes and ranges."""
     batch = prepared.first
     first = next(tensors([batch.args, batch.kwargs]))
     is_image = first.dim() == 4 and first.shape[1] in (1, 3)
     samples = []
     for index in range(min(_SHOWN, batch.size)):
         x = first[index].detach().cpu()
-        sample: dict[str, Any] = {
-            "label": _label(batch.target, index),
-            "predicted": _predicted(prepared, index),
-        }
-        sample["text"] = f"{str(x.dtype)[6:]} {tuple(x.shape)}, from {x.min().item():.3g} to {x.max().item():.3g}"
-        if is_image:
-            sample["pixels"] = _pixels(x)
-        samples.append(sample)
-    return {"kind": "image" if is_image else "values", "samples": samples}
+        text = f"{str(x.dtype)[6:]} {tuple(x.shape)}, from {x.min().item():.3g} to {x.max().item():.3g}"
+        label, predicted = _label(batch.target, index), _predicted(prepared, index)
+        samples.append(PreviewSample(label, predicted, text, _pixels(x) if is_image else None))
+    return Preview("image" if is_image else "values", tuple(samples))
 
 
-def _pixels(image: Tensor) -> list[Any]:
+def _pixels(image: Tensor) -> Pixels:
     step = max(1, -(-max(image.shape[1:]) // _LARGEST_SIDE))
     x = image[:, ::step, ::step].float()
     low, high = x.min(), x.max()
     scaled = (255 * (x - low) / (high - low) if high > low else torch.zeros_like(x)).round().int()
-    pixels: list[Any] = (scaled[0] if len(scaled) == 1 else scaled.permute(1, 2, 0)).tolist()
+    pixels: Pixels = (scaled[0] if len(scaled) == 1 else scaled.permute(1, 2, 0)).tolist()
     return pixels
 
 

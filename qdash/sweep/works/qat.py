@@ -8,7 +8,7 @@ from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.trained import TrainedLayer
 from qdash.instrument.calls import Override
 from qdash.modes.qat import Qat
-from qdash.records import Facts, Record, Score
+from qdash.records.scores import Facts, Record, Score
 from qdash.spec import QatSpec, keep_key
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.training.learners import PLAN, options_of, plan_training

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from qdash.records import Score
+from qdash.records.scores import Score
 from qdash.stats.sequential import Looks
 
 

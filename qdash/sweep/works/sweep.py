@@ -10,7 +10,7 @@ from qdash.engine.bench import Bench, Recording
 from qdash.engine.item import Item, Measured
 from qdash.engine.local_errors import output_tensor
 from qdash.instrument.calls import Override
-from qdash.records import Score
+from qdash.records.scores import Score
 from qdash.registry import family
 from qdash.spec import Setting, SweepSpec
 from qdash.stats.sequential import Looks

@@ -1,60 +1,61 @@
 """Fine-tuning a mixed model from the page: start it, watch its loss, see what it wins back."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 
 from qdash import home
-from qdash.answers.stored import QatRun, Sweep, load_qat
+from qdash.answers.stored import QatRun, load_qat
 from qdash.charts.training import curve_figure, curve_frame, models_figure, models_frame
 from qdash.jobs import client
 from qdash.modes.qat import Loss, Qat
+from qdash.records.facts import MetricFacts, TrainingFacts
+from qdash.results.qat import QatResult
 from qdash.results.text import count, metric_value, plural, points, share
 from qdash.store.runs import Run
 from qdash.ui import progress, state
 from qdash.ui.chart import show_chart
 from qdash.ui.describe import words
 from qdash.ui.start import attempted
+from qdash.ui.view import SweepView
 from qdash.ui.words import escaped, help_text
 
 STEPS = 200
 LOSSES = tuple(loss for loss in get_args(Loss) if loss != "auto")
 
 
-def show_fine_tune(sweep: Sweep, keep: Sequence[str]) -> None:
+def show_fine_tune(view: SweepView, keep: Sequence[str]) -> None:
     """The newest fine-tune of the sweep, and a form that starts one which keeps `keep` in FP32."""
     st.subheader("Fine-tune under quantization", help=help_text("qat"))
-    runs = state.store().runs(kind="qat", parent=sweep.run.id, limit=1)
+    run = view.sweep.run
+    runs = state.store().runs(kind="qat", parent=run.id, limit=1)
     latest = runs[0] if runs else None
     if latest is None:
         st.caption(escaped(_offer(keep)))
     else:
         _watch(latest.id, moving=not latest.final)
-    if (latest is None or latest.final) and sweep.run.final:
-        _form(sweep, keep)
+    if (latest is None or latest.final) and run.final:
+        _form(view, keep)
 
 
-def start_fine_tune(sweep: Sweep, keep: Sequence[str], training: str) -> str:
+def start_fine_tune(view: SweepView, keep: Sequence[str], training: str) -> str:
     """Queues a fine-tune under the selected setting; returns its id."""
     from qdash.answers.recommendation import create_qat_run
 
-    run_id = create_qat_run(state.store(), sweep.run.id, keep, state.selected_setting(sweep), training)
+    run_id = create_qat_run(state.store(), view.sweep.run.id, keep, view.setting, training)
     client.enqueue(home.store_url(), run_id)
     return run_id
 
 
-def answer_sentence(result: dict[str, Any], metric: dict[str, Any]) -> str:
+def answer_sentence(result: QatResult, metric: MetricFacts) -> str:
     """Accuracy before and after, and what of the loss is won back."""
-    ptq, qat = (metric_value(result[key]["value"], metric) for key in ("ptq", "qat"))
-    fp32, name = metric_value(result["fp32"]["value"], metric), metric["name"].replace("_", " ")
-    kept = (
-        f"with {plural(len(result['keep_fp32']), 'layer')} in FP32" if result["keep_fp32"] else "every layer quantized"
-    )
-    text = f"Fine-tuned, {kept}: {name} {qat} against {ptq} without and {fp32} in FP32"
-    won, part = result["recovered_points"], result["recovered_share"]
+    fp32, ptq, qat = (metric_value(model.value, metric) for model in (result.fp32, result.ptq, result.qat))
+    kept = f"with {plural(len(result.keep_fp32), 'layer')} in FP32" if result.keep_fp32 else "every layer quantized"
+    text = f"Fine-tuned, {kept}: {metric.words} {qat} against {ptq} without and {fp32} in FP32"
+    won, part = result.recovered_points, result.recovered_share
     if part is None or won is None or part <= 0:
-        return f"{text}, {points(won, metric['difference_unit'])}"
+        return f"{text}, {points(won, metric.difference_unit)}"
     if part >= 1:
         return f"{text}: all that quantizing lost is won back"
     return f"{text}: {share(part)} of what quantizing lost is won back"
@@ -83,25 +84,24 @@ def _show_run(run: Run) -> None:
 
 
 def _show_result(found: QatRun) -> None:
-    result, metric = found.result(), found.facts["metric"]
-    if result["recovered_points"] is not None:
+    result, metric = found.result(), found.facts.metric
+    if result.recovered_points is not None:
         st.markdown(f"**{escaped(answer_sentence(result, metric))}**")
     loss, models = st.columns(2, gap="medium")
     with loss:
-        show_chart(curve_figure(curve_frame(result["curve"]), result["training"]), "qat_loss")
+        show_chart(curve_figure(curve_frame(result.curve), result.training), "qat_loss")
     with models:
         show_chart(models_figure(models_frame(result, metric), result, metric), "qat_models")
-    if result["training"]:
-        st.caption(escaped(_how(result)))
-    if result["weights_file"] and found.run.status == "done":
-        _offer_weights(result["weights_file"])
+    if result.training:
+        st.caption(escaped(_how(result.training, result.fp32.samples)))
+    if result.weights_file and found.run.status == "done":
+        _offer_weights(result.weights_file)
 
 
-def _how(result: dict[str, Any]) -> str:
-    training = result["training"]
-    how = f"{training['epochs']:.1f} epochs on {count(training['samples'])} training samples, {training['loss']}"
-    scales = ", scales learned too" if training["learned_scale"] else ""
-    samples = result["fp32"]["samples"]
+def _how(training: TrainingFacts, samples: int) -> str:
+    """samples: that it was measured on."""
+    how = f"{training.epochs:.1f} epochs on {count(training.samples)} training samples, {training.loss}"
+    scales = ", scales learned too" if training.learned_scale else ""
     measured = f" Measured on {plural(samples, 'sample')}." if samples else ""
     return f"{how}{scales}. No training sample is evaluated.{measured}"
 
@@ -125,7 +125,7 @@ def _offer(keep: Sequence[str]) -> str:
     return f"A short training with {kept} lets the weights adapt to their grid. It needs no labels."
 
 
-def _form(sweep: Sweep, keep: Sequence[str]) -> None:
+def _form(view: SweepView, keep: Sequence[str]) -> None:
     fields = Qat.model_fields
     with st.form("qat_form", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         steps = st.number_input("Steps", 1, None, STEPS, step=50, help=fields["steps"].description, width=140)
@@ -142,5 +142,5 @@ def _form(sweep: Sweep, keep: Sequence[str]) -> None:
         scales = st.toggle("Learn scales", help=fields["learned_scale"].description)
         pressed = st.form_submit_button("Fine-tune", icon=":material/model_training:")
     text = f"qat:steps={steps}:learning_rate={rate:g}:loss={loss}" + (":learned_scale=true" if scales else "")
-    if pressed and attempted(lambda: start_fine_tune(sweep, keep, text)):
+    if pressed and attempted(lambda: start_fine_tune(view, keep, text)):
         st.rerun()

@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from qdash.answers.stored import Sweep
-from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity
 from qdash.results.added_up import added_up
+from qdash.results.frontier import Point, Recommendation
 from qdash.results.plain import plain
-from qdash.results.size import fp32_mb, size_mb
+from qdash.results.rows import LayerRow
+from qdash.results.size import fp32_mb, saved_mb, size_mb
 from qdash.results.text import decibels, megabytes, nats, plural, share
 from qdash.store.store import Store
 from qdash.ui import progress, state
-from qdash.ui.decide.answer import Json, start_measuring
-from qdash.ui.layers.controls import named, run_quantity
+from qdash.ui.decide.answer import start_measuring
+from qdash.ui.layers.controls import named
 from qdash.ui.start import attempted
+from qdash.ui.view import SweepView
 from qdash.ui.words import help_text
 
 FILTER_ABOVE, VERSION = 40, "pins_version"
@@ -34,7 +35,7 @@ def own_set(layers: Sequence[str], recommended: Collection[str], pins: Mapping[s
 
 
 def changed_pins(
-    edited: Mapping[Any, Mapping[str, Any]], names: Sequence[str], kept: Collection[str]
+    edited: Mapping[int | str, Mapping[str, object]], names: Sequence[str], kept: Collection[str]
 ) -> dict[str, bool]:
     """What an edited table changes: by layer whether it is kept now. edited: by position in `names`.
 
@@ -45,76 +46,70 @@ def changed_pins(
     return {layer: keep for layer, keep in wanted.items() if keep != (layer in kept)}
 
 
-def show_set(sweep: Sweep, found: Json, yours: Sequence[str]) -> None:
+def show_set(view: SweepView, found: Recommendation, yours: Sequence[str]) -> None:
     """The table with a tick per layer, and below it what the set costs and how to measure and export it."""
-    rows = state.answer(sweep)["layers"]
     st.markdown(f"**Your set: {plural(len(yours), 'layer')} in FP32**", help=help_text("keep_fp32"))
     text = ""
-    if len(rows) > FILTER_ABOVE:
+    if len(view.layers) > FILTER_ABOVE:
         text = st.text_input("Only layers", key="only", bind="query-params", placeholder="part of a name, or *.fc1")
-    _show_table(sweep, [row for row in rows if named(row["layer"], text)], found, yours)
-    _show_estimate(sweep, rows, yours)
-    point = measured_point(sweep, yours)
+    _show_table(view, [row for row in view.layers if named(row.layer, text)], found, yours)
+    _show_estimate(view, yours)
+    point = measured_point(view, yours)
     with st.container(horizontal=True, key="set_actions"):
-        _measure_button(sweep, yours, point)
-        _reset_button(sweep)
-        _export(sweep, yours, point)
+        _measure_button(view, yours, point)
+        _reset_button(view.sweep)
+        _export(view, yours, point)
 
 
-def measured_point(sweep: Sweep, layers: Collection[str]) -> Json | None:
+def measured_point(view: SweepView, layers: Collection[str]) -> Point | None:
     """The measurement of exactly this set under the selected setting; None where there is none."""
-    points = state.points(sweep.run.id, state.selected_setting(sweep))
-    return next((point for point in points if set(point["layers"]) == set(layers)), None)
+    return next((point for point in view.points if set(point.layers) == set(layers)), None)
 
 
 def set_frame(
-    rows: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, Any],
-    key: str,
-    costs: Mapping[str, float],
-    kept: Collection[str],
-    recommended: Collection[str],
+    rows: Sequence[LayerRow], view: SweepView, key: str, kept: Collection[str], recommended: Collection[str]
 ) -> pd.DataFrame:
     """keep, layer, value (of `key`), cost_mb (of keeping it), recommended, type; one row per layer."""
-    types = layer_types(facts)
+    layers, kept, recommended = [row.layer for row in rows], set(kept), set(recommended)
+    known = view.sweep.facts.by_layer
     return pd.DataFrame(
         {
-            "keep": [row["layer"] in set(kept) for row in rows],
-            "layer": [row["layer"] for row in rows],
-            "value": pd.array([row[key] for row in rows], dtype="Float64"),
-            "cost_mb": [costs[row["layer"]] for row in rows],
-            "recommended": [row["layer"] in set(recommended) for row in rows],
-            "type": [types[row["layer"]] for row in rows],
+            "keep": [layer in kept for layer in layers],
+            "layer": layers,
+            "value": pd.array([row.number(key) for row in rows], dtype="Float64"),
+            "cost_mb": [saved_mb(known[layer], view.setting) for layer in layers],
+            "recommended": [layer in recommended for layer in layers],
+            "type": [view.types[layer] for layer in layers],
         }
     )
 
 
-def export_json(sweep: Sweep, layers: Sequence[str], point: Json | None) -> str:
+def export_json(view: SweepView, layers: Sequence[str], point: Point | None) -> str:
     """The set with the setting it belongs to and what was measured of it, for other programs."""
-    setting = state.selected_setting(sweep)
+    run, measured = view.sweep.run, ("value", "delta", "low", "high", "samples")
     content = {
-        "run_id": sweep.run.id,
-        "model": sweep.run.model,
-        "setting": setting.model_dump(mode="json"),
-        "keep_fp32": list(layers),
-        "size_mb": size_mb(sweep.facts, setting, layers),
-        "measured": None if point is None else {k: point[k] for k in ("value", "delta", "low", "high", "samples")},
+        "run_id": run.id,
+        "model": run.model,
+        "setting": view.setting,
+        "keep_fp32": layers,
+        "size_mb": size_mb(view.sweep.facts, view.setting, layers),
+        "measured": None if point is None else {name: getattr(point, name) for name in measured},
     }
     return json.dumps(plain(content), indent=2, ensure_ascii=False)
 
 
-def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str]) -> None:
-    names = [row["layer"] for row in rows]
-    by = run_quantity(sweep, state.answer(sweep)["ranked_by"])
+def _show_table(view: SweepView, rows: Sequence[LayerRow], found: Recommendation, yours: Sequence[str]) -> None:
+    run_id, names = view.sweep.run.id, [row.layer for row in rows]
+    by = view.quantity(view.answer.ranked_by)
     # Edits are kept by position, so a table with other layers or another recommendation is another table.
-    listed = hash((sweep.run.id, state.selected_setting(sweep).key, *names, "", *found["keep_fp32"]))
+    listed = hash((run_id, view.setting.key, *names, "", *found.keep_fp32))
     key = f"pins_{listed}_{st.session_state.get(VERSION, 0)}"
     if key not in st.session_state:
         # Under edits the ticks of the table itself must not change, or the two would chase each other.
         st.session_state[f"{key}_ticks"] = list(yours)
     ticks = st.session_state[f"{key}_ticks"]
     st.data_editor(
-        set_frame(rows, sweep.facts, by.key, _costs(sweep), ticks, found["keep_fp32"]),
+        set_frame(rows, view, by.key, ticks, found.keep_fp32),
         column_config={
             "keep": st.column_config.CheckboxColumn("FP32", help=help_text("keep_fp32"), width="small"),
             "layer": st.column_config.TextColumn("Layer"),
@@ -127,12 +122,12 @@ def _show_table(sweep: Sweep, rows: list[Json], found: Json, yours: Sequence[str
         hide_index=True,
         height=min(360, 40 + 35 * max(1, len(rows))),
         key=key,
-        on_change=lambda: _keep_pins(state.store(), sweep.run.id, key, names, yours),
+        on_change=lambda: _keep_pins(state.store(), run_id, key, names, yours),
     )
 
 
-def _titled(by: Quantity, rows: list[Json]) -> str:
-    estimated = any(row.get("estimated") for row in rows)
+def _titled(by: Quantity, rows: Sequence[LayerRow]) -> str:
+    estimated = any(row.estimated for row in rows)
     return by.axis.replace("Model-output", "Estimated") if estimated else by.axis
 
 
@@ -141,36 +136,31 @@ def _keep_pins(store: Store, run_id: str, key: str, names: Sequence[str], kept: 
         store.set_pin(run_id, layer, keep)
 
 
-def _costs(sweep: Sweep) -> dict[str, float]:
-    """MB that each layer weighs more in FP32."""
-    setting = state.selected_setting(sweep)
-    return {layer["layer"]: -size_mb({"params": 0, "layers": [layer]}, setting) for layer in sweep.facts["layers"]}
-
-
-def _show_estimate(sweep: Sweep, rows: list[Json], yours: Sequence[str]) -> None:
-    setting, whole = state.selected_setting(sweep), fp32_mb(sweep.facts)
-    size = size_mb(sweep.facts, setting, yours)
+def _show_estimate(view: SweepView, yours: Sequence[str]) -> None:
+    facts = view.sweep.facts
+    size, whole = size_mb(facts, view.setting, yours), fp32_mb(facts)
     said = f"Exact: {megabytes(size)}, {share(size / whole) if whole else '–'} of FP32."
-    sums = added_up(rows, yours)
-    if sums["sqnr_db"] is not None:
-        kl = f", KL {nats(sums['kl'])}" if sums["kl"] is not None else ""
-        said += f" Estimated, single layers added up: model-output SQNR {decibels(sums['sqnr_db'])}{kl}."
+    sums = added_up(view.layers, yours)
+    if sums.sqnr_db is not None:
+        kl = f", KL {nats(sums.kl)}" if sums.kl is not None else ""
+        said += f" Estimated, single layers added up: model-output SQNR {decibels(sums.sqnr_db)}{kl}."
     st.caption(said, help=help_text("estimated"))
 
 
-def _measure_button(sweep: Sweep, yours: Sequence[str], point: Json | None) -> None:
-    whole = point is not None and point["samples"] >= sweep.facts["samples"]["evaluation"]
-    waiting = any(not run.final for run in progress.measurements_of(state.store(), sweep.run))
+def _measure_button(view: SweepView, yours: Sequence[str], point: Point | None) -> None:
+    run = view.sweep.run
+    whole = point is not None and point.samples >= view.sweep.facts.samples.evaluation
+    waiting = any(not part.final for part in progress.measurements_of(state.store(), run))
     label = "This set is measured" if whole else "Measure this set"
     pressed = st.button(
         label,
         icon=":material/check:" if whole else ":material/science:",
         type="secondary" if whole else "primary",
-        disabled=whole or waiting or not sweep.run.final,
+        disabled=whole or waiting or not run.final,
         help="Runs the model with these layers in FP32 and all others quantized on the evaluation samples.",
         key="measure_set",
     )
-    if pressed and attempted(lambda: start_measuring(sweep, [yours])):
+    if pressed and attempted(lambda: start_measuring(view, [yours])):
         st.rerun()
 
 
@@ -188,15 +178,15 @@ def _reset_button(sweep: Sweep) -> None:
         st.rerun()
 
 
-def _export(sweep: Sweep, yours: Sequence[str], point: Json | None) -> None:
+def _export(view: SweepView, yours: Sequence[str], point: Point | None) -> None:
     for label, kind, data in (
         ("Ignore list", "txt", "".join(f"{layer}\n" for layer in yours)),
-        ("JSON", "json", export_json(sweep, yours, point)),
+        ("JSON", "json", export_json(view, yours, point)),
     ):
         st.download_button(
             label,
             data,
-            file_name=f"qdash-{sweep.run.id}-keep-fp32.{kind}",
+            file_name=f"qdash-{view.sweep.run.id}-keep-fp32.{kind}",
             on_click="ignore",
             icon=":material/download:",
             key=f"export_{kind}",

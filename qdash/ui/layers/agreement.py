@@ -8,13 +8,14 @@ import streamlit as st
 from qdash.answers.agreement import estimates, measuring_runs, worst_unmeasured
 from qdash.answers.stored import Sweep
 from qdash.charts.agreement import agreement_figure, agreement_frame, kl_spearman
-from qdash.charts.layer_types import layer_types
-from qdash.results.agreement import Row, correlation, most_sampled
+from qdash.results.agreement import correlation, most_sampled
+from qdash.results.rows import LayerRow
 from qdash.results.text import plural
+from qdash.spec import Setting
 from qdash.store.runs import Run
 from qdash.ui import progress, state
 from qdash.ui.chart import show_chart
-from qdash.ui.layers.controls import View
+from qdash.ui.layers.view import LayerView
 from qdash.ui.start import attempted, start_measuring_layers
 from qdash.ui.words import escaped, help_text
 
@@ -23,27 +24,26 @@ FIRST = 5  # layers that one click measures
 
 def going_on(sweep: Sweep) -> bool:
     """Whether more will come by itself: the run is not over, or a measurement of what it estimates isn't."""
-    return not sweep.run.final or any(not run.final for run in runs_of(sweep))
+    return not sweep.run.final or any(not run.final for run in runs_of(sweep, state.selected_setting(sweep)))
 
 
-def runs_of(sweep: Sweep) -> list[Run]:
-    """The sweeps that measure what this one estimates under the selected setting; none where it measures itself."""
+def runs_of(sweep: Sweep, setting: Setting) -> list[Run]:
+    """The sweeps that measure what this one estimates under a setting; none where it measures itself."""
     if not estimates(sweep.spec):
         return []
-    weights = sweep.facts.get("weights_digest")
-    return measuring_runs(state.store(), sweep.spec, state.selected_setting(sweep), weights)
+    return measuring_runs(state.store(), sweep.spec, setting, sweep.facts.weights_digest)
 
 
-def estimated_and_measured(sweep: Sweep) -> pd.DataFrame:
+def estimated_and_measured(view: LayerView) -> pd.DataFrame:
     """The `agreement_frame` of an estimate under the selected setting."""
-    return agreement_frame(state.rows(sweep), _measured(sweep, runs_of(sweep)), layer_types(sweep.facts))
+    return agreement_frame(view.layers, _measured(view, runs_of(view.sweep, view.setting)), view.types)
 
 
-def show_agreement(view: View) -> None:
+def show_agreement(view: LayerView) -> None:
     """The points, what they say, and the way to more of them."""
-    runs = runs_of(view.sweep)
-    measured = _measured(view.sweep, runs)
-    frame = agreement_frame(state.rows(view.sweep), measured, layer_types(view.sweep.facts))
+    runs = runs_of(view.sweep, view.setting)
+    measured = _measured(view, runs)
+    frame = agreement_frame(view.layers, measured, view.types)
     show_chart(agreement_figure(frame, selected=view.shown), "layers_agreement", select=True)
     if len(frame):
         st.caption(_reading(frame), help=help_text("agreement"))
@@ -59,12 +59,11 @@ def show_agreement(view: View) -> None:
     if not going:
         if runs and runs[0].status != "done" and runs[0].parent == view.sweep.run.id:
             _tell_of(runs[0])
-        _offer(view.sweep, measured)
+        _offer(view, measured)
 
 
-def _measured(sweep: Sweep, runs: list[Run]) -> dict[str, Row]:
-    setting = state.selected_setting(sweep)
-    return most_sampled(row for run in runs for row in state.rows_of(run, setting))
+def _measured(view: LayerView, runs: list[Run]) -> dict[str, LayerRow]:
+    return most_sampled(row for run in runs for row in state.rows_of(run, view.setting))
 
 
 def _watch(run: Run) -> None:
@@ -91,9 +90,9 @@ def _reading(frame: pd.DataFrame) -> str:
     return said if kl is None else f"{said} In KL: Spearman {correlation(kl)}."
 
 
-def _offer(sweep: Sweep, measured: Collection[str]) -> None:
+def _offer(view: LayerView, measured: Collection[str]) -> None:
     """Measures the k worst layers that are not measured yet, on a click."""
-    left = worst_unmeasured(state.rows(sweep), measured)
+    left = worst_unmeasured(view.layers, measured)
     if not left:
         st.caption("Every layer that can be chosen by its name is measured.")
         return
@@ -114,7 +113,7 @@ def _offer(sweep: Sweep, measured: Collection[str]) -> None:
             key="agreement_measure",
             help="Runs the model on the same samples with only that layer quantized, for each of them.",
         )
-    if pressed and attempted(lambda: _start(sweep, left[: int(many)])):
+    if pressed and attempted(lambda: _start(view, left[: int(many)])):
         st.rerun()
 
 
@@ -125,5 +124,5 @@ def _label(many: int, left: int, some: bool) -> str:
     return f"Measure the {which} exactly" if many == 1 else f"Measure the {many} {which} exactly"
 
 
-def _start(sweep: Sweep, layers: list[str]) -> str:
-    return start_measuring_layers(state.store(), sweep, state.selected_setting(sweep), layers)
+def _start(view: LayerView, layers: list[str]) -> str:
+    return start_measuring_layers(state.store(), view.sweep, view.setting, layers)

@@ -1,78 +1,45 @@
 """The row of controls on the layers page: setting, ranking, order, how many, which names; all in the URL."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 import streamlit as st
 
-from qdash.answers.agreement import estimates
 from qdash.answers.stored import Sweep
-from qdash.charts.layer_types import layer_types
-from qdash.charts.quantities import Quantity, quantity
-from qdash.charts.ranking import ranking_frame
-from qdash.registry import family
-from qdash.results.ranking import RANKINGS, default_ranking, ranked
+from qdash.charts.quantities import Quantity
+from qdash.results.ranking import RANKINGS, default_ranking, worst_first
 from qdash.spec import matches
 from qdash.ui import state
+from qdash.ui.layers.view import LayerView
+from qdash.ui.view import SweepView, look_at
 from qdash.ui.words import help_text
 
 WORST, NETWORK = "Worst first", "Network order"
 SHOWN, MOST_SHOWN = 40, 500
 
 
-@dataclass(frozen=True)
-class View:
-    """What the controls say. rows: of the selected setting and the filter, worst first; empty where no name matches."""
-
-    sweep: Sweep
-    rows: list[dict[str, Any]]
-    by: Quantity
-    by_network: bool
-    top: int
-
-    @property
-    def shown(self) -> str | None:
-        """The layer of the panel: the selected one, else the most sensitive one of the filter."""
-        return state.selected_layer(self.sweep) or (self.rows[0]["layer"] if self.rows else None)
-
-    @property
-    def remaining(self) -> bool:
-        """Whether the model's output is measured with only one layer in FP32."""
-        return self.sweep.spec.method == "leave_one_out"
-
-    @property
-    def estimated(self) -> bool:
-        """Whether the method estimates what others measure."""
-        return estimates(self.sweep.spec)
-
-    @property
-    def trained(self) -> bool:
-        """Whether every layer was fine-tuned, so that there is a before and an after."""
-        return bool(family("modes").create(self.sweep.spec.mode).trains)
-
-    def frame(self) -> pd.DataFrame:
-        """The ranking frame."""
-        types = layer_types(self.sweep.facts)
-        return ranking_frame(self.rows, self.by, top=self.top, by_network=self.by_network, types=types)
-
-
-def controls(sweep: Sweep) -> View:
+def controls(sweep: Sweep) -> LayerView:
     """Draws the row and reads it."""
-    rows = state.rows(sweep)
     with st.container(horizontal=True, vertical_alignment="bottom", key="layers_controls"):
         choose_setting(sweep)
-        by = _choose_ranking(sweep, rows)
+        view = look_at(sweep)
+        by = _choose_ranking(view)
         order = st.segmented_control(
             "Order", [WORST, NETWORK], default=WORST, required=True, key="order", bind="query-params"
         )
-        top = _choose_top(len(rows))
+        top = _choose_top(len(view.layers))
         text = st.text_input(
             "Only layers", key="only", bind="query-params", placeholder="part of a name, or *.fc1", width=210
         )
-    chosen = ranked([row for row in rows if named(row["layer"], text)], by.key)
-    return View(sweep, chosen, by, order == NETWORK, top)
+    rows = worst_first([row for row in view.layers if named(row.layer, text)], by.key)
+    shown = state.selected_layer(sweep) or (rows[0].layer if rows else None)
+    return LayerView(
+        sweep=sweep,
+        setting=view.setting,
+        answer=view.answer,
+        rows=rows,
+        by=by,
+        by_network=order == NETWORK,
+        top=top,
+        shown=shown,
+    )
 
 
 def choose_setting(sweep: Sweep) -> None:
@@ -92,18 +59,6 @@ def choose_setting(sweep: Sweep) -> None:
     )
 
 
-def run_quantity(sweep: Sweep, key: str) -> Quantity:
-    """A quantity in the words and units of the run's metric and method."""
-    metric = sweep.facts["metric"]
-    return quantity(
-        key,
-        metric["name"],
-        metric["difference_unit"],
-        metric["higher_is_better"],
-        remaining=sweep.spec.method == "leave_one_out",
-    )
-
-
 def named(layer: str, text: str) -> bool:
     """Whether a layer's name holds the text, or matches it where it is a pattern; several with commas.
 
@@ -116,10 +71,10 @@ def named(layer: str, text: str) -> bool:
     )
 
 
-def _choose_ranking(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> Quantity:
-    measured = [key for key in RANKINGS if any(row[key] is not None for row in rows)]
-    quantities = {key: run_quantity(sweep, key) for key in measured or ["model_output_sqnr_db"]}
-    default = default_ranking(list(rows))
+def _choose_ranking(view: SweepView) -> Quantity:
+    measured = [key for key in RANKINGS if any(row.number(key) is not None for row in view.layers)]
+    quantities = {key: view.quantity(key) for key in measured or ["model_output_sqnr_db"]}
+    default = default_ranking(view.layers)
     key = st.selectbox(
         "Rank by",
         list(quantities),

@@ -7,22 +7,21 @@ from qdash import home
 from qdash.charts.heatmap import heatmap_figure
 from qdash.charts.observers_table import RANGE, observers_frame, observers_title
 from qdash.registry import family
-from qdash.ui import state
 from qdash.ui.chart import show_chart
-from qdash.ui.layers.controls import View
 from qdash.ui.layers.panel import NO_FILE
 from qdash.ui.layers.tensor import calibration_at
+from qdash.ui.layers.view import LayerView
 from qdash.ui.words import help_text
 
 INPUTS, WEIGHTS = "Inputs", "Weights"
 START = ("int8", "int6", "int4")
 
 
-def show_observers(view: View) -> None:
+def show_observers(view: LayerView) -> None:
     """Controls, heatmap and the ranges as numbers, of the layers that the ranking shows."""
-    path = home.artifacts() / str(view.sweep.facts.get("calibration_file"))
+    path = home.artifacts() / view.sweep.facts.calibration_file
     part, formats, scheme = _controls(view)
-    own, frame = state.selected_setting(view.sweep).observer, view.frame()
+    own, frame = view.setting.observer, view.frame
     layers = tuple(frame[frame["shown"]]["layer"])
     try:
         found = _ranges(str(path), layers, part, formats, scheme, own)
@@ -44,8 +43,8 @@ def show_observers(view: View) -> None:
         st.dataframe(shown, hide_index=True, key="observers_table")
 
 
-def _controls(view: View) -> tuple[str, tuple[str, ...], str]:
-    setting = state.selected_setting(view.sweep)
+def _controls(view: LayerView) -> tuple[str, tuple[str, ...], str]:
+    setting = view.setting
     with st.container(horizontal=True, vertical_alignment="bottom"):
         part = st.segmented_control(
             "Of the", [INPUTS, WEIGHTS], default=INPUTS, required=True, key="observers_part", bind="query-params"

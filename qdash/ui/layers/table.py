@@ -1,13 +1,16 @@
 """All numbers of all layers as a table, and as CSV."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from qdash.charts.layer_types import layer_types
+from qdash.records.facts import MetricFacts
+from qdash.results.plain import as_dict
+from qdash.results.rows import LayerRow
 from qdash.ui import state
-from qdash.ui.layers.controls import View
+from qdash.ui.layers.view import LayerView
 from qdash.ui.words import help_text
 
 NUMBERS = {
@@ -34,14 +37,14 @@ NUMBERS = {
 STATUS = {"ok": "measured", "non_finite": "NaN or Inf", "pending": "not yet"}
 
 
-def show_table(view: View) -> None:
+def show_table(view: LayerView) -> None:
     """Below the pictures: one row per layer; a selected row selects its layer."""
     st.subheader("All numbers")
-    rows = sorted(view.rows, key=lambda row: row["order"]) if view.by_network else view.rows
-    frame = table_frame(rows, layer_types(view.sweep.facts))
+    rows = sorted(view.rows, key=lambda row: row.order) if view.by_network else view.rows
+    frame = table_frame(rows, view.types)
     st.dataframe(
         frame,
-        column_config=_columns(view.sweep.facts["metric"], view.estimated),
+        column_config=_columns(view.metric, view.estimated),
         hide_index=True,
         height=min(420, 40 + 35 * max(1, len(frame))),
         on_select=lambda: _picked(frame),
@@ -50,7 +53,7 @@ def show_table(view: View) -> None:
     )
     st.download_button(
         "Download as CSV",
-        lambda: csv_text(state.result(view.sweep.run.id)["layers"]),
+        lambda: csv_text(state.result(view.sweep.run.id).layers),
         file_name=f"qdash-{view.sweep.run.id}-layers.csv",
         mime="text/csv",
         on_click="ignore",
@@ -59,23 +62,21 @@ def show_table(view: View) -> None:
     )
 
 
-def table_frame(rows: list[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame:
+def table_frame(rows: Sequence[LayerRow], types: Mapping[str, str]) -> pd.DataFrame:
     """layer, type, status where not every layer is measured, decision where the run stopped on its own, and the columns
     of NUMBERS that any row has."""
-    decided = ["decision"] if any(row.get("decision") for row in rows) else []
-    present = decided + [key for key in NUMBERS if any(row.get(key) is not None for row in rows)]
+    decided = ["decision"] if any(row.decision for row in rows) else []
+    present = decided + [key for key in NUMBERS if any(row.number(key) is not None for row in rows)]
     entries = [
-        {"layer": row["layer"], "type": types[row["layer"]], "status": STATUS[row["status"]]}
-        | {k: row.get(k) for k in present}
-        for row in rows
+        (row.layer, types[row.layer], STATUS[row.status], *(getattr(row, name) for name in present)) for row in rows
     ]
     frame = pd.DataFrame(entries, columns=["layer", "type", "status", *present])
     return frame.drop(columns="status") if (frame["status"] == STATUS["ok"]).all() else frame
 
 
-def csv_text(rows: list[dict[str, Any]]) -> str:
+def csv_text(rows: Sequence[LayerRow]) -> str:
     """All rows with a column for each part of the setting."""
-    flat = [{k: v for k, v in row.items() if k != "settings"} | row["settings"] for row in rows]
+    flat = [{k: v for k, v in as_dict(row).items() if k != "settings"} | row.settings.described() for row in rows]
     return str(pd.DataFrame(flat).to_csv(index=False))
 
 
@@ -85,8 +86,8 @@ def _picked(frame: pd.DataFrame) -> None:
         state.select_layer(str(frame["layer"].iloc[selected[0]]))
 
 
-def _columns(metric: dict[str, Any], estimated: bool) -> dict[str, Any]:
-    unit = metric["difference_unit"]
+def _columns(metric: MetricFacts, estimated: bool) -> dict[str, Any]:
+    unit = metric.difference_unit
     config: dict[str, Any] = {
         "layer": st.column_config.TextColumn("Layer", pinned=True),
         "type": st.column_config.TextColumn("Type"),
@@ -95,7 +96,7 @@ def _columns(metric: dict[str, Any], estimated: bool) -> dict[str, Any]:
     }
     for key, (label, format) in NUMBERS.items():
         if key.endswith("metric_delta"):
-            label = label.replace("Metric", metric["name"].replace("_", " ").capitalize()) + (unit and f", {unit}")
+            label = label.replace("Metric", metric.words.capitalize()) + (unit and f", {unit}")
         if estimated:
             label = label.replace("Model-output", "Estimated")
         term = "interval" if key.endswith(("_low", "_high")) else "before_training" if key.startswith("ptq_") else key

@@ -14,7 +14,7 @@ from qdash.charts.clipping import clipping_frame
 from qdash.charts.histogram import histogram_figure, histogram_frame
 from qdash.quant.moments import kurtosis
 from qdash.registry import family
-from qdash.results.diagnosis import dead_channels
+from qdash.results.diagnosis import dead_channels, shares_one_scale
 from qdash.results.text import MINUS, NOTHING, share
 from qdash.spec import Setting
 from qdash.ui.chart import show_chart
@@ -25,7 +25,7 @@ FIXED_POINTS = ("scale", "zero_point", "clipped", "saturated", "kurtosis", "dead
 
 def calibration_of(sweep: Sweep, layer: str) -> LayerSummary | None:
     """What calibration found out about a layer; None where its file is gone or can't be read."""
-    path = home.artifacts() / str(sweep.facts.get("calibration_file"))
+    path = home.artifacts() / sweep.facts.calibration_file
     try:
         return calibration_at(str(path)).layers.get(layer)
     except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
@@ -61,7 +61,7 @@ def show_tensor(sweep: Sweep, setting: Setting, layer: str, part: str, summary: 
         if what == "inputs"
         else (setting.weight_format, setting.weight_scheme)
     )
-    path = str(home.artifacts() / sweep.facts["calibration_file"])
+    path = str(home.artifacts() / sweep.facts.calibration_file)
     ranges = _ranges(path, layer, part, format, scheme, setting.observer)
     show_chart(histogram_figure(histogram_frame(tensor), ranges, what), f"layer_histogram_{what}")
     st.caption(_reading(setting, what, format))
@@ -118,7 +118,7 @@ def _reading(setting: Setting, what: str, format: str) -> str:
     """How to read the picture under this setting."""
     seen = "From histogram: a seeded subsample of the calibration values; minimum and maximum are exact."
     if what == "weights":
-        if setting.weight_granularity == "per_tensor":
+        if shares_one_scale(setting):
             return f"{seen} The dashed lines are the range of this run."
         kind = setting.weight_granularity.partition(":")[0].removeprefix("per_")
         return f"{seen} This run has one range per {kind}; shown is what one {format} scale for all would keep."

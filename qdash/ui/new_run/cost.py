@@ -5,34 +5,33 @@ import math
 import streamlit as st
 
 from qdash.answers.cost import estimate
+from qdash.records.facts import RunFacts
 from qdash.results.text import count, duration, plural
 from qdash.spec import SweepSpec
-from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.ui.start import same_runs
 from qdash.ui.words import help_text
 
 
-def show_cost(spec: SweepSpec, known: Run | None) -> None:
+def show_cost(spec: SweepSpec, known: RunFacts | None) -> None:
     """The work in forward passes and, where a first look timed one, in time."""
     settings = plural(len(spec.settings()), "setting")
-    if known is None or known.facts is None:
+    if known is None:
         st.caption(f"{settings}. Look at the model first to see what the sweep will cost.")
         return
     st.markdown(cost_sentence(spec, known), help=help_text("forwards"))
 
 
-def cost_sentence(spec: SweepSpec, known: Run) -> str:
+def cost_sentence(spec: SweepSpec, facts: RunFacts) -> str:
     """Layers × settings, forwards, time."""
-    facts = known.facts or {}
-    layers = [layer["layer"] for layer in facts["layers"] if spec.selects(layer["layer"])]
+    layers = [layer for layer in facts.by_layer if spec.selects(layer)]
     if not layers:
         return f"No layer matches {spec.layers!r}. Write a pattern that matches a whole name, such as *conv*."
     work = estimate(spec, facts)
-    samples = min(spec.samples or facts["samples"]["evaluation"], facts["samples"]["evaluation"])
+    samples = min(spec.samples or facts.samples.evaluation, facts.samples.evaluation)
     what = f"{plural(len(layers), 'layer')} × {plural(len(spec.settings()), 'setting')}"
-    passes = f"about **{count(max(1, work['forward_equivalents']))} forward passes** over {plural(samples, 'sample')}"
-    seconds = work["seconds"]
+    passes = f"about **{count(max(1, work.forward_equivalents))} forward passes** over {plural(samples, 'sample')}"
+    seconds = work.seconds
     time = f", about **{duration(max(1.0, seconds))}** of pure arithmetic here" if math.isfinite(seconds) else ""
     return f"Estimated: {what}, {passes}{time}."
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +15,8 @@ class Score:
 
     subject: the layer; "" for the baseline and the all-quantized model; the key of a set for a measurement.
     setting: `Setting.key`, "" for the baseline.
-    sums: float64 sums and counts by name. samples: float32 arrays of shape (samples in the batch,) by name.
+    sums: float64 sums and counts by name, see `records.sums`. samples: float32 arrays of shape (samples in the
+    batch,) by name.
     """
 
     kind: ScoreKind
@@ -28,9 +29,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found out about model, data and machine before the first score: JSON-ready."""
+    """What was found out about model, data and machine: fields of `records.facts.RunFacts` as they are stored."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
 
 @dataclass(frozen=True)
