@@ -5,7 +5,7 @@ from typing import Any
 
 from qdash.answers.recommendation import higher_is_better
 from qdash.answers.stored import Sweep, measurements
-from qdash.recommenders.base import REGISTRY
+from qdash.recommenders.base import DEFAULT, REGISTRY
 from qdash.results.frontier import Limits, choose, frontier_point
 from qdash.results.ranking import ranked
 from qdash.results.sweep import layer_rows
@@ -16,7 +16,12 @@ Sets = list[tuple[str, ...]]
 
 
 def confirmed(
-    store: Store, sweep: Sweep, setting: Setting, limits: Limits, measure: Callable[[Sets], None]
+    store: Store,
+    sweep: Sweep,
+    setting: Setting,
+    limits: Limits,
+    measure: Callable[[Sets], None],
+    recommender: str = DEFAULT,
 ) -> dict[str, Any] | None:
     """The set chosen on the first half, as measured on the second; `verdict` says whether it holds there.
 
@@ -25,7 +30,7 @@ def confirmed(
     """
     first = sweep.tallies.half(second=False)
     rows = ranked(layer_rows(sweep.spec, setting, sweep.facts, first))
-    sets = REGISTRY.create("ranked").propose(rows)
+    sets = REGISTRY.create(recommender).propose(rows)
     known = {frozenset(keep) for _, keep in measurements(store, sweep, setting)}
     measure([keep for keep in sets if frozenset(keep) not in known])
     point = choose(_points(store, sweep, setting, sets, second=False), limits, higher_is_better(sweep))["point"]

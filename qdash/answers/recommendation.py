@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qdash.answers.stored import Sweep, load_sweep, measured_points
-from qdash.recommenders.base import REGISTRY
+from qdash.recommenders.base import DEFAULT, REGISTRY
 from qdash.results.frontier import Limits, choose
 from qdash.spec import MeasureSpec, QatSpec, Setting, checked
 from qdash.store.store import Store
@@ -23,7 +23,7 @@ def create_measure_run(
     sweep = load_sweep(store, sweep_run_id)
     setting = setting or sweep.setting()
     if keep_sets is None:
-        keep_sets = REGISTRY.create("ranked").propose(ranked_rows(sweep, setting))
+        keep_sets = REGISTRY.create(DEFAULT).propose(ranked_rows(sweep, setting))
     spec = MeasureSpec(sweep=sweep.spec, setting=setting, keep_sets=tuple(tuple(keep) for keep in keep_sets))
     spec.check_layers(layer["layer"] for layer in sweep.facts["layers"])
     title = f"{len(spec.keep_sets)} mixed models" if len(spec.keep_sets) > 1 else "one mixed model"
@@ -67,16 +67,18 @@ def ranked_rows(sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:
     return [row for row in sweep.result()["layers"] if row["settings"]["key"] == setting.key]
 
 
-def missing_sets(store: Store, sweep: Sweep, setting: Setting) -> list[tuple[str, ...]]:
+def missing_sets(store: Store, sweep: Sweep, setting: Setting, recommender: str = DEFAULT) -> list[tuple[str, ...]]:
     """The recommender's sets that are not measured on all samples yet."""
     samples = sweep.facts["samples"]["evaluation"]
     points = measured_points(store, sweep, setting)
     done = {frozenset(p["layers"]) for p in points if p["samples"] >= samples}
-    proposed = REGISTRY.create("ranked").propose(ranked_rows(sweep, setting))
+    proposed = REGISTRY.create(recommender).propose(ranked_rows(sweep, setting))
     return [keep for keep in proposed if frozenset(keep) not in done]
 
 
-def finer_sets(store: Store, sweep: Sweep, setting: Setting, limits: Limits) -> list[tuple[str, ...]]:
+def finer_sets(
+    store: Store, sweep: Sweep, setting: Setting, limits: Limits, recommender: str = DEFAULT
+) -> list[tuple[str, ...]]:
     """Sets between the largest that fails and the smallest that meets the tolerance, empty once they touch."""
     points = measured_points(store, sweep, setting)
     chosen = choose(points, limits, higher_is_better(sweep))
@@ -84,7 +86,7 @@ def finer_sets(store: Store, sweep: Sweep, setting: Setting, limits: Limits) -> 
         return []
     large_enough = chosen["point"]["k"]
     too_small = max((p["k"] for p in points if p["k"] < large_enough), default=large_enough)
-    return REGISTRY.create("ranked").between(ranked_rows(sweep, setting), too_small, large_enough)
+    return REGISTRY.create(recommender).between(ranked_rows(sweep, setting), too_small, large_enough)
 
 
 def recommendation(

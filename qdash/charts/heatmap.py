@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from qdash.charts import theme
 from qdash.charts.names import short_names
 from qdash.charts.quantities import QUANTITIES, Quantity
+from qdash.results.leave_one_out import leaves_one_out
 from qdash.results.ranking import default_ranking, ranked
 from qdash.results.text import decibels, plural, shortened
 
@@ -39,7 +40,7 @@ def settings_frame(
 def kinds_frame(rows: Sequence[Mapping[str, Any]], *, by_network: bool = False) -> pd.DataFrame:
     """The same for one setting: a column for each kind of error that was measured."""
     # What leave_one_out says of the model's output is what remains without the layer's error.
-    keys = KINDS[:-1] if any(row["method"] == "leave_one_out" for row in rows) else KINDS
+    keys = KINDS[:-1] if any(leaves_one_out(row["method"]) for row in rows) else KINDS
     kinds = [QUANTITIES[key] for key in keys if any(row[key] is not None for row in rows)]
     places = _places(rows, default_ranking([dict(row) for row in rows]), by_network)
     entries = [

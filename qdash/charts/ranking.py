@@ -13,6 +13,7 @@ from qdash.charts.hover import hover_text
 from qdash.charts.names import short_names
 from qdash.charts.quantities import Quantity
 from qdash.charts.ranking_title import ranking_title
+from qdash.results.leave_one_out import leaves_one_out
 from qdash.results.ranking import ranked
 
 TOP = 60
@@ -96,7 +97,7 @@ def _entry(row: Mapping[str, Any], quantity: Quantity, types: Mapping[str, str])
         | {
             "type": types.get(row["layer"], row["type"]),
             "estimated": bool(row.get("estimated")) and quantity.low != "",
-            "remaining": row["method"] == "leave_one_out" and quantity.key.startswith(("model_output", "metric")),
+            "remaining": leaves_one_out(row["method"]) and quantity.key.startswith(("model_output", "metric")),
         }
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from qdash.results.decibel import sqnr_db
+from qdash.results.leave_one_out import leaves_one_out
 
 
 def added_up(rows: Sequence[Mapping[str, Any]], keep: Collection[str]) -> dict[str, float | None]:
@@ -14,7 +15,7 @@ def added_up(rows: Sequence[Mapping[str, Any]], keep: Collection[str]) -> dict[s
     one layer at a time. None where a layer's error isn't known.
     """
     quantized = [row for row in rows if row["layer"] not in set(keep)]
-    known = all(row["method"] != "leave_one_out" and row["status"] == "ok" for row in rows)
+    known = all(not leaves_one_out(row["method"]) and row["status"] == "ok" for row in rows)
     ratios = [_noise(row["model_output_sqnr_db"]) for row in quantized]
     kls = [row["model_output_kl"] for row in quantized]
     return {

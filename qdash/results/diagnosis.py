@@ -9,8 +9,9 @@ import numpy as np
 from qdash.calibration.summaries import LayerSummary, TensorSummary
 from qdash.quant.cells import magnitudes, quantile
 from qdash.registry import family
+from qdash.results.leave_one_out import leaves_one_out
 from qdash.results.text import decibels, plural, share
-from qdash.spec import Setting
+from qdash.spec import Setting, quantizes_inputs
 
 Row = Mapping[str, Any]
 WIDE = 4.0  # a channel this many times the median range leaves the others a quarter of the levels, 2 bits less
@@ -25,7 +26,7 @@ def concentration(rows: Sequence[Row], share_of_damage: float = MOST) -> tuple[l
     Damage: model-output KL, else the noise energy of the model's output. None where that isn't known for all, or where
     the method doesn't quantize one layer at a time.
     """
-    if not rows or any(row["method"] == "leave_one_out" or row["status"] != "ok" for row in rows):
+    if not rows or any(leaves_one_out(row["method"]) or row["status"] != "ok" for row in rows):
         return None
     key = "model_output_kl" if all(row["model_output_kl"] is not None for row in rows) else "model_output_mse"
     if any(row[key] is None for row in rows):
@@ -67,7 +68,7 @@ def diagnosis(row: Row, others: Sequence[Row], summary: LayerSummary | None, set
     found = [_training(row), _attribution(part, setting, attribution_place(row)), _path(row)]
     if summary is not None:
         weights_matter = part is None or part >= 1 - MOST
-        inputs_matter = setting.untrained.mode == "static" and (part is None or part <= MOST)
+        inputs_matter = setting.fixes_input_ranges and (part is None or part <= MOST)
         found += [_weight_channels(summary, setting) if weights_matter else ""]
         found += [_input_spread(summary.input) if inputs_matter else ""]
         found.append(_dead(summary))
@@ -84,7 +85,7 @@ def _training(row: Row) -> str:
 
 def _attribution(part: float | None, setting: Setting, place: str) -> str:
     if part is None:
-        return "Only its weights are quantized." if setting.mode == "weight_only" else ""
+        return "Only its weights are quantized." if not quantizes_inputs(setting.mode) else ""
     who, how_much = ("weights", part) if part >= 0.5 else ("inputs", 1 - part)
     where = "at its own output" if place == "layer_output" else "that it makes at the model's output (estimated)"
     return f"Its {who} make {share(how_much)} of the noise {where}."
@@ -93,7 +94,7 @@ def _attribution(part: float | None, setting: Setting, place: str) -> str:
 def _path(row: Row) -> str:
     own, whole = row["layer_output_sqnr_db"], row["model_output_sqnr_db"]
     known = own is not None and whole is not None and math.isfinite(own) and math.isfinite(whole)
-    if not known or row["method"] == "leave_one_out" or abs(own - whole) < NOTICEABLE_DB:
+    if not known or leaves_one_out(row["method"]) or abs(own - whole) < NOTICEABLE_DB:
         return ""
     how = "amplify" if whole < own else "absorb"
     said = f"Its own output has {decibels(own)}, the model's output {decibels(whole)}"
@@ -107,7 +108,7 @@ def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
     if not wide:
         return f"Its weight channels are alike in range, with {levels}." if levels else ""
     said = _wide_text("weight", wide, channels, times)
-    if setting.weight_granularity == "per_tensor":
+    if setting.shares_one_weight_scale:
         return f"{said}, and all share one scale: one scale per channel would leave the others more levels."
     return f"{said}; each has a scale of its own already."
 
@@ -138,7 +139,7 @@ def _dead(summary: LayerSummary) -> str:
 
 
 def _better_setting(row: Row, others: Sequence[Row]) -> str:
-    key = "layer_output_sqnr_db" if row["method"] == "leave_one_out" else "model_output_sqnr_db"
+    key = "layer_output_sqnr_db" if leaves_one_out(row["method"]) else "model_output_sqnr_db"
     measured = [other for other in others if other["status"] == "ok" and other[key] is not None]
     best = max(measured, key=lambda other: float(other[key]), default=None)
     if best is None or row[key] is None or best[key] - row[key] < NOTICEABLE_DB:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from qdash.results.leave_one_out import leaves_one_out
+
 RANKINGS = ("model_output_kl", "model_output_sqnr_db", "metric_delta", "layer_output_sqnr_db", "weight_sqnr_db")
 # Whether a larger value means that the layer does more damage.
 _LARGER_IS_WORSE = {"model_output_kl": True}
@@ -39,5 +41,5 @@ def _badness(row: Mapping[str, Any], by: str) -> float:
     if value is None or math.isnan(value):
         return 0.0
     damage: float = value if _LARGER_IS_WORSE.get(by, False) else -value
-    remaining = row["method"] == "leave_one_out" and by.startswith(("model_output", "metric"))
+    remaining = leaves_one_out(row["method"]) and by.startswith(("model_output", "metric"))
     return damage if remaining else -damage

@@ -7,6 +7,7 @@ from typing import Any
 from qdash.registry import family
 from qdash.results.decibel import sqnr_db, standard_error_db
 from qdash.results.decisions import decided, looks_of
+from qdash.results.leave_one_out import leaves_one_out
 from qdash.results.outcome import baseline_value, outcomes
 from qdash.results.ranking import default_ranking, ranked
 from qdash.results.size import fp32_mb, size_mb
@@ -102,7 +103,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: Mapping[str, Any], tall
             finite = all(math.isfinite(tally.sums.get(name, 0.0)) for name in ("output_noise", "weight_noise"))
             row["status"] = "ok" if finite else "non_finite"
         value, base = row.pop("value"), all_outcome["value"]
-        leave = spec.method == "leave_one_out" and value is not None and base is not None
+        leave = leaves_one_out(spec.method) and value is not None and base is not None
         row["recovered"] = value - base if leave else None
         row["samples"], row["seconds"] = int(tally.sums.get("samples", 0)), tally.sums.get("seconds")
         rows.append(row)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from qdash.errors import QdashError
 from qdash.results.text import duration
-from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec
+from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec, quantizes_inputs
 from qdash.store.runs import Run
 
 STATUS = {
@@ -52,7 +52,7 @@ def bits_text(run: Run) -> str:
     spec = _spec(run)
     if not isinstance(spec, SweepSpec):
         return ""
-    inputs = ("identity",) if spec.mode == "weight_only" else spec.activation_formats
+    inputs = spec.activation_formats if quantizes_inputs(spec.mode) else ("identity",)
     return f"W{_bits(spec.weight_formats)}A{_bits(inputs)}"
 
 
@@ -70,7 +70,7 @@ def setting_text(spec: SweepSpec) -> str:
     """See `settings_text`."""
     mode = words(spec.mode.partition(":")[0])
     parts = [mode, f"{'/'.join(spec.weight_formats)} weights {words(spec.weight_granularity)}"]
-    if spec.mode != "weight_only":
+    if quantizes_inputs(spec.mode):
         parts.append(f"{'/'.join(spec.activation_formats)} inputs")
     return " · ".join([*parts, "/".join(spec.observers)])
 

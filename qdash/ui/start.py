@@ -9,6 +9,7 @@ from qdash.answers.agreement import create_measuring_run
 from qdash.answers.stored import Sweep
 from qdash.errors import QdashError
 from qdash.jobs import client
+from qdash.registry import family
 from qdash.spec import Setting, Source, SweepSpec
 from qdash.store.store import Store
 from qdash.ui.words import escaped
@@ -19,7 +20,11 @@ FOLLOW_UP = '{"kind": "measure"}'
 
 def start_sweep(store: Store, spec: SweepSpec, title: str = "") -> str:
     """Queues a sweep with the measurement that follows it; returns its id."""
-    return _queued(store, "sweep", spec, title, FOLLOW_UP if spec.method != "statistics" else None)
+    return _queued(store, "sweep", spec, title, FOLLOW_UP if _measures_output(spec) else None)
+
+
+def _measures_output(spec: SweepSpec) -> bool:
+    return bool(family("methods").create(spec.method).measures_output)
 
 
 def start_probe(store: Store, source: Source) -> str:

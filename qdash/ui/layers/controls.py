@@ -13,6 +13,7 @@ from qdash.charts.layer_types import layer_types
 from qdash.charts.quantities import Quantity, quantity
 from qdash.charts.ranking import ranking_frame
 from qdash.registry import family
+from qdash.results.leave_one_out import leaves_one_out
 from qdash.results.ranking import RANKINGS, default_ranking, ranked
 from qdash.spec import matches
 from qdash.ui import state
@@ -40,7 +41,7 @@ class View:
     @property
     def remaining(self) -> bool:
         """Whether the model's output is measured with only one layer in FP32."""
-        return self.sweep.spec.method == "leave_one_out"
+        return leaves_one_out(self.sweep.spec.method)
 
     @property
     def estimated(self) -> bool:
@@ -100,7 +101,7 @@ def run_quantity(sweep: Sweep, key: str) -> Quantity:
         metric["name"],
         metric["difference_unit"],
         metric["higher_is_better"],
-        remaining=sweep.spec.method == "leave_one_out",
+        remaining=leaves_one_out(sweep.spec.method),
     )
 
 

@@ -118,7 +118,7 @@ def _reading(setting: Setting, what: str, format: str) -> str:
     """How to read the picture under this setting."""
     seen = "From histogram: a seeded subsample of the calibration values; minimum and maximum are exact."
     if what == "weights":
-        if setting.weight_granularity == "per_tensor":
+        if setting.shares_one_weight_scale:
             return f"{seen} The dashed lines are the range of this run."
         kind = setting.weight_granularity.partition(":")[0].removeprefix("per_")
         return f"{seen} This run has one range per {kind}; shown is what one {format} scale for all would keep."
