@@ -6,6 +6,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 
+pytest.register_assert_rewrite("qdash.testing")  # so that a broken law shows its values
+
 
 @pytest.fixture(autouse=True)
 def private_home(tmp_path_factory, monkeypatch):
