@@ -99,8 +99,8 @@ class ObserverLaws(Laws):
 
     def test_a_symmetric_range_is_that_of_the_mirrored_values(self, member: Observer) -> None:
         x = np.random.default_rng(0).gamma(2, size=(2, 3000)).astype(np.float32) - 1
-        ranges = (chosen(member, Statistics.from_values(sign * x), "symmetric") for sign in (1, -1))
-        assert np.array_equal(*ranges)
+        seen, mirrored = (chosen(member, Statistics.from_values(sign * x), "symmetric") for sign in (1, -1))
+        assert np.array_equal(seen, mirrored)
 
     def test_signed_and_unsigned_levels_are_alike_for_affine(self, member: Observer) -> None:
         statistics = as_histogram(np.random.default_rng(0).gamma(2, size=3000))
