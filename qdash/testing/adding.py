@@ -12,6 +12,20 @@ from typing import Any
 from qdash.registry import Member, families, family
 
 BEGIN, END = "<!-- table: python -m qdash.testing.adding -->", "<!-- end of table -->"
+EXAMPLES = {
+    "datasets": "demo",
+    "executors": "inline",
+    "formats": "nf4",
+    "granularities": "per_tensor",
+    "layers": "embedding",
+    "methods": "statistics",
+    "metrics": "agreement",
+    "models": "demo",
+    "modes": "static",
+    "observers": "min_max",
+    "recommenders": "ranked",
+}
+"""Fixed, so that a new member doesn't change the table."""
 
 
 def main() -> None:
@@ -71,10 +85,10 @@ def laws_of(name: str) -> list[str]:
 
 
 def example(name: str) -> str:
-    """The shortest member file of the family that holds one member."""
+    """A member file to begin from; the shortest where none was chosen."""
     files = {Path(inspect.getfile(entry.member)) for entry in family(name)}
     shortest = min(files, key=lambda file: (len(file.read_text()), file.name))
-    return f"{name}/{shortest.name}"
+    return f"{name}/{EXAMPLES.get(name, shortest.stem)}.py"
 
 
 def _definitions(base: type[Any]) -> dict[str, Any]:

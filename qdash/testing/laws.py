@@ -66,8 +66,8 @@ class Laws:
 def every_name(family_name: str) -> list[str]:
     """All members of a family, and every example of theirs, such as `percentile:percentile=99.9`.
 
-    >>> every_name("granularities")
-    ['per_channel', 'per_group', 'per_group:size=32', 'per_sample', 'per_tensor', 'per_token']
+    >>> {"per_group", "per_group:size=32"} <= set(every_name("granularities"))
+    True
     """
     registry: Registry[Any] = family(family_name)
     return list(dict.fromkeys(text for entry in registry for text in (entry.name, *entry.describe()["examples"])))

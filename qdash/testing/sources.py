@@ -65,6 +65,15 @@ class SourceLaws(Laws):
             assert isinstance(registry(self.family).create(example), entry.member)
 
 
+def shipped(name: str) -> list[str]:
+    """The examples that can be used as they stand, of all members of a family.
+
+    >>> "demo:digits" in shipped("datasets")
+    True
+    """
+    return [text for entry in registry(name) if entry.member.ships for text in entry.member.examples]
+
+
 def registry(name: str) -> SourceRegistry[Any]:
     """The registry of a family of sources."""
     found = family(name)

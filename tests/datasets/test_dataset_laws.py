@@ -1,4 +1,4 @@
-"""The laws of data set sources over all members."""
+"""The laws of data set sources, over what ships, a callable's samples and files."""
 
 from pathlib import Path
 
@@ -7,15 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qdash.registry import family
 from qdash.testing.datasets import DatasetLaws
+from qdash.testing.sources import shipped
 from qdash.testing.tiny import DATA, samples
-
-NAMES = ("demo:digits", DATA, "samples.npz", "samples.safetensors")
 
 
 class TestDatasets(DatasetLaws):
-    names = NAMES
+    names = (*shipped("datasets"), DATA, "samples.npz", "samples.safetensors")
 
     @pytest.fixture(autouse=True)
     def _files(self, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +22,3 @@ class TestDatasets(DatasetLaws):
         x, y = samples()
         np.savez(folder / "samples.npz", x=x.numpy(), y=y.numpy())
         save_file({"x": x, "y": y.to(torch.int64)}, folder / "samples.safetensors")
-
-
-def test_no_member_is_left_out():
-    assert {type(family("datasets").create(name)) for name in NAMES} == {entry.member for entry in family("datasets")}

@@ -1,15 +1,9 @@
-"""The laws of model sources over all members."""
+"""The laws of model sources, over what ships and a model of a file."""
 
-from qdash.registry import family
 from qdash.testing.models import ModelLaws
+from qdash.testing.sources import shipped
 from qdash.testing.tiny import MODEL
-
-NAMES = ("demo:digits-mobilenet", "demo:digits-lstm", MODEL)
 
 
 class TestModels(ModelLaws):
-    names = NAMES
-
-
-def test_no_member_is_left_out():
-    assert {type(family("models").create(name)) for name in NAMES} == {entry.member for entry in family("models")}
+    names = (*shipped("models"), MODEL)
