@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from qdash.engine.bench import Bench, Item
+from qdash.engine.bench import Bench, Recording
+from qdash.engine.item import Item
 from qdash.methods.base import Method
 from qdash.results.sweep import sweep_result
 from qdash.results.tally import Tallies
@@ -132,8 +133,8 @@ def bench_of(name: str, member: Method, folder: Path) -> Iterator[tuple[Bench, l
     spec = spec_of(name, **INT4)
     (setting,) = spec.settings()
     with ExitStack() as stack:
-        recording = {"keep_inputs": member.keeps_inputs, "records_gradients": member.records_gradients}
-        prepared = prepare(stack, spec, [setting], "*", folder, **recording)
+        recording = Recording(member.keeps_inputs, member.records_gradients)
+        prepared = prepare(stack, spec, [setting], "*", folder, recording)
         ensure_calibrated(prepared, spec, lambda: None)
         with torch.set_grad_enabled(member.records_gradients):
             prepared.bench.load(prepared.first)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.site import Site
 from qdash.layers.linear import Linear
 from qdash.modes.base import Mode
 from qdash.quant.statistics import Statistics
@@ -64,4 +65,4 @@ def layer_in(mode: str) -> LayerQuantizer:
     module = nn.Linear(64, 8)
     statistics = Statistics.from_values((2 * inputs()).reshape(1, -1).numpy())
     setting = Setting(mode=mode, weight_format="int4", activation_format="int4")
-    return LayerQuantizer("layer", module, Linear(), setting, lambda _: statistics)
+    return LayerQuantizer(Site(module, Linear(), lambda _: statistics), setting)

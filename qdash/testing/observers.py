@@ -7,7 +7,7 @@ import pytest
 
 from qdash.formats.base import ScaledFormat
 from qdash.observers.base import Observer, Range
-from qdash.quant.log_histogram import count, sparse
+from qdash.quant.log_histogram import bin_indices
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
 from qdash.testing.laws import Laws
@@ -118,7 +118,8 @@ def as_histogram(x: np.ndarray, batches: int = 4) -> Statistics:
     """What a calibration pass in so many batches keeps of values (n,)."""
     parts = np.array_split(x.astype(np.float32), batches)
     lows, highs = (np.array([float(extreme(part)) for part in parts]) for extreme in (np.min, np.max))
-    return Statistics.from_histogram(lows.min(), highs.max(), lows, highs, *sparse(count(x.astype(np.float32))))
+    bins, counts = np.unique(bin_indices(x), return_counts=True)
+    return Statistics.from_histogram(lows.min(), highs.max(), lows, highs, bins, counts)
 
 
 def chosen(member: Observer, statistics: Statistics, scheme: str, format: str = "int8") -> Range:

@@ -14,17 +14,17 @@ from qdash.testing.laws import every_name
 HEAD = '"""One more member."""\n\nfrom typing import ClassVar\n\n'
 HELP = "A member that a test has put into the folder, to see that nothing else is needed."
 BASES = {
-    "datasets": ("qdash.datasets.demo", "Demo"),
-    "executors": ("qdash.executors.inline", "InlineExecutor"),
-    "formats": ("qdash.formats.half", "BFloat16"),
-    "granularities": ("qdash.granularities.per_tensor", "PerTensor"),
-    "layers": ("qdash.layers.linear", "Linear"),
-    "methods": ("qdash.methods.one_at_a_time", "OneAtATime"),
-    "metrics": ("qdash.metrics.accuracy", "Accuracy"),
-    "models": ("qdash.models.demo", "Demo"),
-    "modes": ("qdash.modes.weight_only", "WeightOnly"),
-    "observers": ("qdash.observers.min_max", "MinMax"),
-    "recommenders": ("qdash.recommenders.ranked", "Ranked"),
+    "datasets": "demo",
+    "executors": "inline",
+    "formats": "bf16",
+    "granularities": "per_tensor",
+    "layers": "linear",
+    "methods": "one_at_a_time",
+    "metrics": "accuracy",
+    "models": "demo",
+    "modes": "weight_only",
+    "observers": "min_max",
+    "recommenders": "ranked",
 }
 FIELDS = {
     "observers": ("observer",),
@@ -39,7 +39,8 @@ SWEEP_FIELDS = {"methods": "method", "metrics": "metric", "executors": "executor
 def added(request, tmp_path, monkeypatch):
     """A family with one more file in its folder."""
     name = request.param
-    module, base = BASES[name]
+    member = family(name).entry(BASES[name]).member
+    module, base = member.__module__, member.__name__
     source = '    prefix: ClassVar[str] = "mine"\n' if name in ("models", "datasets") else ""
     body = f'@REGISTRY.register("mine")\nclass Mine({base}):\n    """{HELP}"""\n\n{source}'
     imports = f"from {module} import {base}\nfrom qdash.{name}.base import REGISTRY\n\n\n"
