@@ -125,8 +125,8 @@ def family(name: str) -> Registry[Any]:
 
     Raises UnknownNameError with the choices.
 
-    >>> family("observers").names()
-    ['entropy', 'min_max', 'moving_average', 'mse', 'percentile']
+    >>> "min_max" in family("observers").names()
+    True
     """
     if name not in families():
         raise UnknownNameError("family", name, families())

@@ -73,12 +73,24 @@ class Setting(Frozen):
     @property
     def input_format(self) -> str:
         """The activation format, or `FP32` where inputs stay as they are."""
-        return self.activation_format if family("modes").create(self.mode).quantizes_inputs else "FP32"
+        return self.activation_format if quantizes_inputs(self.mode) else "FP32"
 
     @property
     def untrained(self) -> "Setting":
         """The same without a fine-tune; itself where its mode has none."""
-        return self.model_copy(update={"mode": "static"}) if family("modes").create(self.mode).trains else self
+        mode = family("modes").create(self.mode)
+        return self.model_copy(update={"mode": mode.untrained}) if mode.trains else self
+
+    @property
+    def fixes_input_ranges(self) -> bool:
+        """Whether inputs are quantized with ranges that a calibration chose."""
+        mode = family("modes").create(self.mode)
+        return bool(mode.quantizes_inputs and not mode.live_ranges)
+
+    @property
+    def shares_one_weight_scale(self) -> bool:
+        """Whether all channels of a weight have one scale."""
+        return bool(family("granularities").create(self.weight_granularity).scales(channels=2, length=1) == 1)
 
 
 class Source(Frozen):
@@ -136,8 +148,9 @@ class SweepSpec(Source):
 
     @model_validator(mode="after")
     def _decidable(self) -> "SweepSpec":
-        if self.until_decided and self.method != "one_at_a_time":
-            raise ValueError(f"until_decided needs the method one_at_a_time, not {self.method}")
+        if self.until_decided and not family("methods").create(self.method).measures_one_layer():
+            fitting = [entry.name for entry in family("methods") if entry.member.measures_one_layer()]
+            raise ValueError(f"until_decided needs the method {' or '.join(fitting)}, not {self.method}")
         if self.until_decided and not family("metrics").create(self.metric).binary:
             raise ValueError(f"until_decided needs a metric of hits and misses, not {self.metric}")
         return self
@@ -162,9 +175,8 @@ class SweepSpec(Source):
         return self
 
     def settings(self) -> list[Setting]:
-        """The matrix; inputs stay FP32 in weight_only mode, so their formats don't multiply there."""
-        quantizes_inputs = family("modes").create(self.mode).quantizes_inputs
-        activation_formats = self.activation_formats if quantizes_inputs else self.activation_formats[:1]
+        """The matrix; where inputs stay FP32, their formats don't multiply."""
+        activation_formats = self.activation_formats if quantizes_inputs(self.mode) else self.activation_formats[:1]
         shared = self.model_dump(include=set(Setting.model_fields) & set(SweepSpec.model_fields))
         return [
             Setting(observer=o, weight_format=w, activation_format=a, **shared)
@@ -235,6 +247,15 @@ def _check_input_granularity(mode: str, granularity: str | None) -> None:
         raise ValueError(
             f"activation_granularity {granularity} doesn't fit mode {mode}; choose {', '.join(choices)} or leave it out"
         )
+
+
+def quantizes_inputs(mode: str) -> bool:
+    """Whether inputs of layers are quantized in a mode, or stay FP32.
+
+    >>> quantizes_inputs("dynamic"), quantizes_inputs("weight_only")
+    (True, False)
+    """
+    return bool(family("modes").create(mode).quantizes_inputs)
 
 
 def matches(layer: str, patterns: str) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("qdash.testing")  # so that a broken law shows its values
+
 TESTS = Path(__file__).parent
 # What starts processes, sweeps whole models or draws whole pages; single tests are marked `slow` where they stand.
 SLOW = (

@@ -9,6 +9,7 @@ from tools import house
 
 PACKAGE = Path(__file__).parent.parent / "qdash"
 WITH_TORCH = {"tensors", "instrument", "engine", "sweep", "demo"}
+WITH_TORCH |= {"testing"}  # which only tests import
 
 
 def top_imports(path: Path) -> set[str]:

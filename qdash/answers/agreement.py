@@ -26,8 +26,7 @@ def estimates(spec: SweepSpec) -> bool:
 
 def measures(spec: SweepSpec) -> bool:
     """Whether the sweep measures what an estimate is of: the model's output with one layer quantized."""
-    method = family("methods").create(spec.method)
-    return bool(method.measures_output and not method.estimates and not method.quantizes_others)
+    return bool(family("methods").create(spec.method).measures_one_layer())
 
 
 def measuring_runs(store: Store, spec: SweepSpec, setting: Setting, weights: str | None = None) -> list[Run]:

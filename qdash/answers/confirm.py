@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qdash.answers.stored import Sweep, measurements
-from qdash.recommenders.base import REGISTRY
+from qdash.recommenders.base import DEFAULT, REGISTRY
 from qdash.results.frontier import Limits, Point, choose, frontier_point
 from qdash.results.layer_rows import layer_rows
 from qdash.results.ranking import ranked
@@ -22,7 +22,12 @@ class Confirmed(Point):
 
 
 def confirmed(
-    store: Store, sweep: Sweep, setting: Setting, limits: Limits, measure: Callable[[Sets], None]
+    store: Store,
+    sweep: Sweep,
+    setting: Setting,
+    limits: Limits,
+    measure: Callable[[Sets], None],
+    recommender: str = DEFAULT,
 ) -> Confirmed | None:
     """The set chosen on the first half, as measured on the second.
 
@@ -32,7 +37,7 @@ def confirmed(
     better = sweep.facts.metric.higher_is_better
     first = sweep.tallies.half(second=False)
     rows = ranked(layer_rows(sweep.spec, setting, sweep.facts, first))
-    sets = REGISTRY.create("ranked").propose(rows)
+    sets = REGISTRY.create(recommender).propose(rows)
     known = {frozenset(keep) for _, keep in measurements(store, sweep, setting)}
     measure([keep for keep in sets if frozenset(keep) not in known])
     point = choose(_points(store, sweep, setting, sets, second=False), limits, better).point

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from qdash.answers.stored import Sweep, load_sweep, measured_points
-from qdash.recommenders.base import REGISTRY
+from qdash.recommenders.base import DEFAULT, REGISTRY
 from qdash.results.frontier import NOT_MET, Limits, Point, Recommendation, choose
 from qdash.results.rows import KeyedSetting, LayerRow
 from qdash.results.sweep import setting_result
@@ -24,7 +24,7 @@ def create_measure_run(
     sweep = load_sweep(store, sweep_run_id)
     setting = setting or sweep.setting()
     if keep_sets is None:
-        keep_sets = REGISTRY.create("ranked").propose(ranked_rows(sweep, setting))
+        keep_sets = REGISTRY.create(DEFAULT).propose(ranked_rows(sweep, setting))
     spec = MeasureSpec(sweep=sweep.spec, setting=setting, keep_sets=tuple(tuple(keep) for keep in keep_sets))
     spec.check_layers(sweep.facts.by_layer)
     title = f"{len(spec.keep_sets)} mixed models" if len(spec.keep_sets) > 1 else "one mixed model"
@@ -68,18 +68,20 @@ def ranked_rows(sweep: Sweep, setting: Setting) -> Sequence[LayerRow]:
     return setting_result(sweep.spec, setting, sweep.facts, sweep.tallies).layers
 
 
-def missing_sets(sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point]) -> list[tuple[str, ...]]:
+def missing_sets(
+    sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point], recommender: str = DEFAULT
+) -> list[tuple[str, ...]]:
     """The recommender's sets that are not measured on all samples yet.
 
     rows: of one setting, worst first; points: its measured curve.
     """
     samples = sweep.facts.samples.evaluation
     done = {frozenset(point.layers) for point in points if point.samples >= samples}
-    return [keep for keep in REGISTRY.create("ranked").propose(rows) if frozenset(keep) not in done]
+    return [keep for keep in REGISTRY.create(recommender).propose(rows) if frozenset(keep) not in done]
 
 
 def finer_sets(
-    sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point], limits: Limits
+    sweep: Sweep, rows: Sequence[LayerRow], points: Sequence[Point], limits: Limits, recommender: str = DEFAULT
 ) -> list[tuple[str, ...]]:
     """Sets between the largest that fails and the smallest that meets the tolerance, empty once they touch.
 
@@ -90,7 +92,7 @@ def finer_sets(
         return []
     large_enough = chosen.point.k
     too_small = max((point.k for point in points if point.k < large_enough), default=large_enough)
-    return REGISTRY.create("ranked").between(rows, too_small, large_enough)
+    return REGISTRY.create(recommender).between(rows, too_small, large_enough)
 
 
 def recommendation(

@@ -21,6 +21,7 @@ def recommend(
     max_fp32: Annotated[int | None, typer.Option(min=0, help="layers that may stay in FP32")] = None,
     max_size: Annotated[float | None, typer.Option(min=0.0, help="MB that the model may weigh")] = None,
     setting: Annotated[str | None, typer.Option(help="key of a setting, where the sweep has several")] = None,
+    recommender: Annotated[str, typer.Option(help="which sets are tried; see: list recommenders")] = "ranked",
     confirm: Annotated[bool, typer.Option(help="choose on one half of the samples, measure on the other")] = False,
     store: StoreUrl = None,
     json: JsonFile = None,
@@ -37,23 +38,26 @@ def recommend(
     with Store.open(store) as opened:
         sweep = load_sweep(opened, run)
         chosen = sweep.setting(setting)
-        measure_frontier(opened, sweep, chosen, limits)
+        measure_frontier(opened, sweep, chosen, limits, recommender)
         found = recommendation(opened, sweep, chosen, limits)
-        held = confirmed(opened, sweep, chosen, limits, _measure(opened, sweep, chosen)) if confirm else None
+        measure = _measure(opened, sweep, chosen)
+        held = confirmed(opened, sweep, chosen, limits, measure, recommender) if confirm else None
     if json is not None:
         write_json(as_dict(found) | ({"confirmed": held} if confirm else {}), json)
     if json != "-":
         _report(found, held, sweep)
 
 
-def measure_frontier(store: "Store", sweep: "Sweep", setting: "Setting", limits: "Limits") -> None:
+def measure_frontier(
+    store: "Store", sweep: "Sweep", setting: "Setting", limits: "Limits", recommender: str = "ranked"
+) -> None:
     """Measures what the recommender proposes and is not measured yet, then closer around the tolerance."""
     from qdash.answers.recommendation import finer_sets, missing_sets, ranked_rows
     from qdash.answers.stored import measured_points
 
     measure, rows = _measure(store, sweep, setting), ranked_rows(sweep, setting)
-    measure(missing_sets(sweep, rows, measured_points(store, sweep, setting)))
-    while sets := finer_sets(sweep, rows, measured_points(store, sweep, setting), limits):
+    measure(missing_sets(sweep, rows, measured_points(store, sweep, setting), recommender))
+    while sets := finer_sets(sweep, rows, measured_points(store, sweep, setting), limits, recommender):
         measure(sets)
 
 

@@ -21,14 +21,16 @@ _POWER_OF_TWO = "round every scale up to a power of two, so that rescaling is a 
 
 
 def sweep(
-    model: Annotated[str, typer.Option(help="demo:NAME, python:FILE.py:CALLABLE or python:MODULE:CALLABLE")],
-    data: Annotated[str, typer.Option(help="demo:NAME, FILE.npz, FILE.safetensors or python:FILE.py:CALLABLE")],
+    model: Annotated[str, typer.Option(help="such as demo:NAME or python:FILE.py:CALLABLE; see: list models")],
+    data: Annotated[
+        str, typer.Option(help="such as demo:NAME, FILE.npz or python:FILE.py:CALLABLE; see: list datasets")
+    ],
     calibration_data: Annotated[str | None, typer.Option(help="calibrate on another set; else DATA is split")] = None,
     training_data: Annotated[
         str | None, typer.Option(help="fine-tune on this set; else DATA's training split or the calibration samples")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="weights: .safetensors, or .pt/.pth/.th read safely")] = None,
-    mode: Annotated[str, typer.Option(help="weight_only, dynamic, static or qat; see: list modes")] = "static",
+    mode: Annotated[str, typer.Option(help="when weights and inputs are quantized; see: list modes")] = "static",
     observer: Annotated[str, typer.Option(help="one or more, comma-separated; see: list observers")] = "mse",
     weight_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
     activation_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
@@ -42,7 +44,7 @@ def sweep(
     calibration_samples: Annotated[int | None, typer.Option(help="default: up to 100 calibration batches")] = None,
     samples: Annotated[int | None, typer.Option(help="evaluation samples; default: all")] = None,
     batch_size: Annotated[int, typer.Option(help="evaluation batch size")] = 128,
-    calibration_batch_size: Annotated[int, typer.Option(help="a setting of moving_average")] = 32,
+    calibration_batch_size: Annotated[int, typer.Option(help="observers that follow batches depend on it")] = 32,
     layers: Annotated[str, typer.Option(metavar="GLOB", help="only these; whole names, comma-separated globs")] = "*",
     paranoid: Annotated[bool, typer.Option(help="compare a random tenth of the replays with full forwards")] = False,
     until_decided: Annotated[bool, typer.Option(help="stop measuring a layer once the tolerance is decided")] = False,

@@ -24,6 +24,7 @@ class DatasetSource(Member):
 
     prefix: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
+    ships: ClassVar[bool] = False  # whether its examples can be used as they stand, on every machine
 
     text: str
 

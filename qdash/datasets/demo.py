@@ -14,6 +14,7 @@ class DemoDigits(DatasetSource):
     the 1,000 that they were trained on, for fine-tuning."""
 
     prefix: ClassVar[str] = "demo"
+    ships: ClassVar[bool] = True
     examples: ClassVar[tuple[str, ...]] = ("demo:digits",)
 
     @field_validator("text")

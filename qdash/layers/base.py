@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from qdash.granularities.base import REGISTRY as GRANULARITIES
 from qdash.registry import Member, Registry
@@ -14,17 +14,32 @@ if TYPE_CHECKING:
 REGISTRY: "Registry[LayerKind]" = Registry("layers")
 
 
+class Operator(NamedTuple):
+    """An operator of a graph, such as `aten.conv2d.default`, and the places of its arguments.
+
+    inputs: of what is quantized as activations. channel_axis: of the weight.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    weight: int | None = None
+    bias: int | None = None
+    channel_axis: int = 0
+
+
 class LayerKind(Member):
     """A kind of module that owns weights. A model's own file may register kinds of its own for its own modules.
 
     `dynamic_granularity` is how an integer runtime takes the range of each input as it comes. `note` says what is not
     simulated. `inner_operations` names functional operations inside the layer that are not the layer's own product.
+    `operations`: what the kind is in a graph without modules (torch.export), whatever class it came from.
     """
 
     dynamic_granularity: ClassVar[str] = "per_token"
     quantizes_input: ClassVar[bool] = True
     note: ClassVar[str] = ""
     inner_operations: ClassVar[frozenset[str]] = frozenset()
+    operations: ClassVar[tuple[Operator, ...]] = ()
 
     @abstractmethod
     def module_types(self) -> tuple[type, ...]:

@@ -3,7 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.base import REGISTRY, LayerKind, Operator
 from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
@@ -15,6 +15,11 @@ class Convolution(LayerKind):
     """Convolution with a weight of shape (outputs, inputs per group, *kernel); grouped and depthwise too."""
 
     dynamic_granularity: ClassVar[str] = "per_sample"
+    operations: ClassVar[tuple[Operator, ...]] = tuple(
+        Operator(f"aten.conv{n}d.{overload}", inputs=(0,), weight=1, bias=2)
+        for n in (1, 2, 3)
+        for overload in ("default", "padding")
+    )
 
     def module_types(self) -> tuple[type, ...]:
         from torch import nn
@@ -38,6 +43,10 @@ class TransposedConvolution(LayerKind):
     """
 
     dynamic_granularity: ClassVar[str] = "per_sample"
+    operations: ClassVar[tuple[Operator, ...]] = tuple(
+        Operator(f"aten.conv_transpose{n}d.{overload}", inputs=(0,), weight=1, bias=2, channel_axis=1)
+        for n, overload in ((1, "default"), (2, "input"), (3, "input"))
+    )
     note: ClassVar[str] = "with groups, the groups share the scales of axis 1, as an integer runtime has them"
 
     def module_types(self) -> tuple[type, ...]:

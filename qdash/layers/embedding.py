@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.base import REGISTRY, LayerKind, Operator
 from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ class Embedding(LayerKind):
     """Table of vectors: one scale per row where per channel. Its inputs are integers, so only weights are quantized."""
 
     quantizes_input: ClassVar[bool] = False
+    operations: ClassVar[tuple[Operator, ...]] = (Operator("aten.embedding.default", inputs=(1,), weight=0),)
 
     def module_types(self) -> tuple[type, ...]:
         from torch import nn

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.base import REGISTRY, LayerKind, Operator
 from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ class Functional(LayerKind):
     """
 
     dynamic_granularity: ClassVar[str] = "per_sample"
+    operations: ClassVar[tuple[Operator, ...]] = (
+        *(Operator(f"aten.{name}.default", inputs=(0, 1)) for name in ("matmul", "mm", "bmm")),
+        *(Operator(f"aten.{name}.default", inputs=(1, 2)) for name in ("addmm", "baddbmm")),
+        Operator("aten.add.Tensor", inputs=(0, 1)),
+        Operator("aten.scaled_dot_product_attention.default", inputs=(0, 1, 2)),
+    )
 
     def module_types(self) -> tuple[type, ...]:
         from qdash.instrument.operations import Operation

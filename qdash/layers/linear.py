@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qdash.layers.base import REGISTRY, LayerKind
+from qdash.layers.base import REGISTRY, LayerKind, Operator
 from qdash.tensors.call import Args, Output
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 @REGISTRY.register("linear")
 class Linear(LayerKind):
     """Matrix product with a weight of shape (outputs, inputs); one scale per output where per channel."""
+
+    operations: ClassVar[tuple[Operator, ...]] = (Operator("aten.linear.default", inputs=(0,), weight=1, bias=2),)
 
     def module_types(self) -> tuple[type, ...]:
         from torch import nn
@@ -30,6 +32,9 @@ class Linear(LayerKind):
 class TransformersConv1D(LayerKind):
     """Hugging Face's `Conv1D` (GPT-2): a linear layer with weight (inputs, outputs), so the channel axis is 1."""
 
+    operations: ClassVar[tuple[Operator, ...]] = (
+        Operator("aten.addmm.default", inputs=(1,), weight=2, bias=0, channel_axis=1),
+    )
     classes: ClassVar[tuple[str, str]] = ("transformers.", "Conv1D")
 
     def module_types(self) -> tuple[type, ...]:

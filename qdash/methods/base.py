@@ -27,6 +27,11 @@ class Method(Member):
     records_gradients: ClassVar[bool] = False  # whether the FP32 forward is recorded with its graph
     keeps_inputs: ClassVar[bool] = False  # whether it needs the FP32 inputs of all layers from the recorded forward
 
+    @classmethod
+    def measures_one_layer(cls) -> bool:
+        """Whether it measures the model's output with one layer quantized: what others estimate."""
+        return cls.measures_output and not cls.estimates and not cls.quantizes_others
+
     @abstractmethod
     def measure(self, bench: "Bench", items: "Sequence[Item]") -> "Iterator[Measured]":
         """One Measured per item, in order; may be left early."""

@@ -16,6 +16,7 @@ class ModelSource(Member):
 
     prefix: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
+    ships: ClassVar[bool] = False  # whether its examples can be used as they stand, on every machine
 
     text: str
 

@@ -16,6 +16,7 @@ class DemoNetwork(ModelSource):
     """Small trained networks: a ResNet, a MobileNet with depthwise layers, a vision transformer, an LSTM."""
 
     prefix: ClassVar[str] = "demo"
+    ships: ClassVar[bool] = True
     examples: ClassVar[tuple[str, ...]] = (
         "demo:digits-resnet",
         "demo:digits-mobilenet",

@@ -13,3 +13,4 @@ class Mode(Member):
     quantizes_inputs: ClassVar[bool] = True
     live_ranges: ClassVar[bool] = False
     trains: ClassVar[bool] = False  # whether weights are fine-tuned before they are measured
+    untrained: ClassVar[str] = "static"  # where it trains: the mode without the fine-tune

@@ -18,10 +18,11 @@ class Observer(Member):
 
     Laws, tested over all members: the range contains zero; it lies within [minimum, maximum] widened to zero (the
     symmetric range: its magnitude is at most the largest magnitude); the symmetric range is symmetric; a constant or
-    empty tensor gives a finite range; batch order doesn't matter except to `moving_average`.
+    empty tensor gives a finite range; how values were batched doesn't matter unless it `depends_on_batches`.
     """
 
     needs_distribution: ClassVar[bool] = False
+    depends_on_batches: ClassVar[bool] = False
 
     @abstractmethod
     def clipping_range(self, statistics: Statistics, format: ScaledFormat, scheme: str) -> Range:

@@ -1,5 +1,7 @@
 """Averages over the ranges of batches, as torch.ao's MovingAverageMinMaxObserver."""
 
+from typing import ClassVar
+
 import numpy as np
 from pydantic import Field
 
@@ -15,6 +17,8 @@ class MovingAverage(Observer):
     One extreme batch counts little; the result depends on the calibration batch size. Weights are seen once, so for
     them it is the same as min_max.
     """
+
+    depends_on_batches: ClassVar[bool] = True
 
     averaging_constant: float = Field(0.01, gt=0, le=1, description="weight of each new batch; torch.ao's default")
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from qdash.registry import Member, Registry
 
 REGISTRY: "Registry[Recommender]" = Registry("recommenders")
+DEFAULT = "ranked"
 
 
 class Row(Protocol):

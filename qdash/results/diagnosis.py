@@ -12,7 +12,7 @@ from qdash.quant.cells import magnitudes, quantile
 from qdash.registry import family
 from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, plural, share
-from qdash.spec import Setting
+from qdash.spec import Setting, quantizes_inputs
 
 WIDE = 4.0  # a channel this many times the median range leaves the others a quarter of the levels, 2 bits less
 OUTLIERS = 4.0  # the same for the largest value against the 99.9 % quantile
@@ -70,7 +70,7 @@ def diagnosis(row: LayerRow, others: Sequence[LayerRow], summary: LayerSummary |
     found = [_training(row), _attribution(part, setting, attribution_place(row)), _path(row)]
     if summary is not None:
         weights_matter = part is None or part >= 1 - MOST
-        inputs_matter = _calibrates_inputs(setting) and (part is None or part <= MOST)
+        inputs_matter = setting.fixes_input_ranges and (part is None or part <= MOST)
         found += [_weight_channels(summary, setting) if weights_matter else ""]
         found += [_input_spread(summary.input) if inputs_matter else ""]
         found.append(_dead(summary))
@@ -87,7 +87,7 @@ def _training(row: LayerRow) -> str:
 
 def _attribution(part: float | None, setting: Setting, place: str) -> str:
     if part is None:
-        return "Only its weights are quantized." if not _mode(setting).quantizes_inputs else ""
+        return "Only its weights are quantized." if not quantizes_inputs(setting.mode) else ""
     who, how_much = ("weights", part) if part >= 0.5 else ("inputs", 1 - part)
     where = "at its own output" if place == "layer_output" else "that it makes at the model's output (estimated)"
     return f"Its {who} make {share(how_much)} of the noise {where}."
@@ -113,7 +113,7 @@ def _weight_channels(summary: LayerSummary, setting: Setting) -> str:
     if not wide:
         return f"Its weight channels are alike in range, with {levels}." if levels else ""
     said = _wide_text("weight", wide, channels, times)
-    if shares_one_scale(setting):
+    if setting.shares_one_weight_scale:
         return f"{said}, and all share one scale: one scale per channel would leave the others more levels."
     return f"{said}; each has a scale of its own already."
 

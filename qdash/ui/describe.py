@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from qdash.errors import QdashError
 from qdash.registry import family
 from qdash.results.text import duration
-from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec
+from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec, quantizes_inputs
 from qdash.store.runs import Run
 
 STATUS = {
@@ -54,8 +54,8 @@ def bits_text(run: Run) -> str:
     spec = _spec(run)
     if not isinstance(spec, SweepSpec):
         return ""
-    inputs = _bits(spec.activation_formats) if _quantizes_inputs(spec) else FP32_BITS
-    return f"W{_bits(spec.weight_formats)}A{inputs}"
+    inputs = spec.activation_formats if quantizes_inputs(spec.mode) else ("identity",)
+    return f"W{_bits(spec.weight_formats)}A{_bits(inputs)}"
 
 
 def settings_text(run: Run) -> str:
@@ -72,7 +72,7 @@ def setting_text(spec: SweepSpec) -> str:
     """See `settings_text`."""
     mode = words(spec.mode.partition(":")[0])
     parts = [mode, f"{'/'.join(spec.weight_formats)} weights {words(spec.weight_granularity)}"]
-    if _quantizes_inputs(spec):
+    if quantizes_inputs(spec.mode):
         parts.append(f"{'/'.join(spec.activation_formats)} inputs")
     return " · ".join([*parts, "/".join(spec.observers)])
 

@@ -20,8 +20,11 @@ FOLLOW_UP = '{"kind": "measure"}'
 
 def start_sweep(store: Store, spec: SweepSpec, title: str = "") -> str:
     """Queues a sweep with the measurement that follows it; returns its id."""
-    ranks_the_model = family("methods").create(spec.method).measures_output
-    return _queued(store, "sweep", spec, title, FOLLOW_UP if ranks_the_model else None)
+    return _queued(store, "sweep", spec, title, FOLLOW_UP if _measures_output(spec) else None)
+
+
+def _measures_output(spec: SweepSpec) -> bool:
+    return bool(family("methods").create(spec.method).measures_output)
 
 
 def start_probe(store: Store, source: Source) -> str:

@@ -56,8 +56,7 @@ GLOSSARY = {
     "The difference in dB is between estimated and measured model-output SQNR, layer by layer.",
     "from_histogram": "From histogram: computed from the calibration histogram, not from the values themselves.",
     "measured": "Measured: the model was run on the evaluation samples.",
-    "model": "demo:NAME ships with qdash. For your own: python:FILE.py:CALLABLE, a function that returns the "
-    "nn.Module.",
+    "model": "The model whose layers are looked at: one that ships with qdash, or your own.",
     "weights": "A file with the weights: .safetensors, or .pt/.pth/.th with a state_dict. Empty: the model comes with "
     "its own.",
     "output": "Which of the model's outputs is judged: an index, a key, a path such as `heads.0`, or `all`. Empty: all "
@@ -67,8 +66,7 @@ GLOSSARY = {
     "ignore_label": "Labels with this value mark positions that don't count, such as -100 for padding or 255 for "
     "unlabelled pixels: in the metric, in KL and in fine-tuning.",
     "weights_key": "Which entry of the weights file holds the weights, where several fit, such as `ema`.",
-    "data": "demo:digits ships with qdash. For your own: FILE.npz or FILE.safetensors with arrays x and y, or "
-    "python:FILE.py:CALLABLE.",
+    "data": "The samples that the model is judged on: a set that ships with qdash, or your own.",
     "calibration_data": "Samples that fix the input ranges, apart from those the metric is measured on. Empty: a "
     "quarter of the data, at most 1,024 samples, seeded and stratified, is set aside.",
     "qat": "Quantization-aware training: forward with quantized weights and inputs, backward as if rounding were the "
@@ -93,7 +91,8 @@ GLOSSARY = {
     "samples": "How many evaluation samples are used, from a seeded shuffle. Empty: all.",
     "calibration_samples": "How many samples fix the input ranges. Empty: 100 batches, or all there are.",
     "batch_size": "Evaluation samples per batch. Results do not depend on it; memory does.",
-    "calibration_batch_size": "Calibration samples per batch. Only moving_average depends on it.",
+    "calibration_batch_size": "Calibration samples per batch. Only observers that follow batches, such as a moving "
+    "average, depend on it.",
     "layers": "Comma-separated patterns of whole layer names, such as layer3.*,fc. An asterisk stands for anything.",
     "device": "auto takes a GPU where there is one; or cpu, cuda, cuda:1.",
     "memory_format": "auto lets convolutions run channels-last where the model can, which is faster; contiguous keeps "

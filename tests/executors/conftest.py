@@ -1,6 +1,5 @@
-"""A home of its own for each test, and a fake Work that a child can import."""
+"""A home of its own for each test."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,4 +10,3 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QDASH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("QDASH_STORE_URL", raising=False)
     monkeypatch.setenv("QDASH_NICE", "0")  # the time limits of tests hold on a busy machine too
-    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent)])

@@ -1,108 +1,35 @@
-"""The laws of executors, over all members, and what is particular to a child process."""
+"""The laws of executors over all members, and what is particular to a child process."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from qdash.errors import DataError, InputError, QdashError, UnknownNameError
-from qdash.executors.base import REGISTRY, Work, build_work
+from qdash.errors import InputError, QdashError
+from qdash.executors.base import REGISTRY, Work
 from qdash.executors.scheduling import usable_cores
 from qdash.executors.spawning import environment
 from qdash.jobs.steps import never
-from qdash.records.scores import Progress, Record, Score
+from qdash.testing.executors import ExecutorLaws, all_records, opened
 
-KIND = "fake_work:FakeWork"
 ISOLATED = [entry.name for entry in REGISTRY if entry.member.isolated]
-ALL = REGISTRY.names()
 
 
-def _open(executor: str, **spec: object) -> "object":
-    return REGISTRY.create(executor).open(KIND, json.dumps({"steps": 3, **spec}), "")
+class TestExecutors(ExecutorLaws):
+    names = REGISTRY.names()
 
 
-def _all_records(work: Work) -> list[Record]:
-    records: list[Record] = []
-    position: str | None = None
-    while not records or position is not None:
-        records += work.advance(position, never)
-        position = records[-1].position
-    return records
-
-
-def _plain(record: Record) -> object:
-    if not isinstance(record, Score):
-        return record if isinstance(record, Progress) else sorted(record.values)
-    arrays = {name: (array.dtype.str, array.tolist()) for name, array in record.samples.items()}
-    return record.kind, record.subject, record.setting, record.batch, dict(record.sums), arrays
+def _open(executor: str, **spec: object) -> "AbstractContextManager[Work]":
+    return opened(REGISTRY.create(executor), **spec)
 
 
 def test_both_executors_are_members() -> None:
-    assert {"inline", "process"} <= set(ALL)
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_every_executor_gives_the_records_of_a_direct_call(executor: str) -> None:
-    expected = _all_records(build_work(KIND, '{"steps": 3}', ""))
-    with _open(executor) as work:
-        assert [_plain(r) for r in _all_records(work)] == [_plain(r) for r in expected]
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_a_work_goes_on_from_a_position_in_a_new_process(executor: str) -> None:
-    with _open(executor) as work:
-        records = list(work.advance("2", never))
-    assert [r.batch for r in records if isinstance(r, Score)] == [2, 2, 2, 2]
-    assert records[-1].position is None
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_stopping_ends_a_step_early_with_a_progress(executor: str) -> None:
-    began = time.monotonic()
-    with _open(executor, seconds=4) as work:
-        records = list(work.advance(None, lambda: time.monotonic() - began > 0.5))
-    assert isinstance(records[-1], Progress)
-    assert records[-1].position == "0"
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_after_a_step_that_nobody_read_to_its_end_the_next_one_is_whole(executor: str) -> None:
-    with _open(executor) as work:
-        steps = work.advance("0", never)
-        next(steps)
-        steps.close()
-        batches = [r.batch for r in work.advance("1", never) if isinstance(r, Score)]
-    assert batches == [1, 1, 1, 1]
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_errors_of_the_tree_arrive_as_themselves(executor: str) -> None:
-    with (
-        pytest.raises(UnknownNameError, match=r"^unknown observer 'mean'; choose from min_max, mse$") as caught,
-        _open(executor, fail={"at": 0, "how": "unknown name"}) as work,
-    ):
-        list(work.advance(None, never))
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_a_spec_that_is_refused_is_refused_on_opening(executor: str) -> None:
-    with pytest.raises(DataError, match="no labels"), _open(executor, refuse=True):
-        pass
-
-
-@pytest.mark.parametrize("executor", ALL)
-def test_an_unknown_kind_is_told_with_the_choices(executor: str) -> None:
-    with (
-        pytest.raises(UnknownNameError, match="unknown job kind 'dance'; choose from sweep, probe, measure"),
-        REGISTRY.create(executor).open("dance", "{}", ""),
-    ):
-        pass
+    assert {"inline", "process"} <= set(REGISTRY.names())
 
 
 @pytest.mark.parametrize("executor", ISOLATED)
@@ -119,7 +46,7 @@ def test_an_unexpected_error_names_a_file_with_the_trace(executor: str) -> None:
     message = str(caught.value)
     assert message.startswith("unexpected ValueError: a surprise over two lines; reference ")
     trace = Path(message.rpartition("trace in ")[2]).read_text()
-    assert "fake_work.py" in trace
+    assert "work.py" in trace
     assert "ValueError: a surprise" in trace
 
 
@@ -129,7 +56,7 @@ def test_an_unexpected_error_names_a_file_with_the_trace(executor: str) -> None:
 )
 def test_a_crash_is_an_error_and_not_the_end_of_this_process(executor: str, how: str, told: str) -> None:
     with pytest.raises(QdashError, match=told), _open(executor, fail={"at": 1, "how": how}) as work:
-        _all_records(work)
+        all_records(work)
 
 
 @pytest.mark.parametrize("executor", ISOLATED)
@@ -147,16 +74,16 @@ def test_work_runs_elsewhere_at_low_priority_and_ends_with_the_context(
 @pytest.mark.parametrize("executor", ISOLATED)
 def test_what_a_model_prints_stays_out_of_stdout(executor: str, capfd: pytest.CaptureFixture[str]) -> None:
     with _open(executor) as work:
-        _all_records(work)
+        all_records(work)
     out, err = capfd.readouterr()
     assert out == ""
     assert "a model may print" in err
 
 
 PARENT = """
-import json, sys
+import sys
 from qdash.executors.base import REGISTRY
-with REGISTRY.create(sys.argv[1]).open("fake_work:FakeWork", json.dumps({"steps": 2, "seconds": 60}), "") as work:
+with REGISTRY.create(sys.argv[1]).open("qdash.testing.work:RehearsedWork", '{"steps": 2, "seconds": 60}', "") as work:
     for record in work.advance(None, lambda: False):
         print(getattr(record, "values", {}).get("pid"), flush=True)
 """
@@ -165,7 +92,6 @@ with REGISTRY.create(sys.argv[1]).open("fake_work:FakeWork", json.dumps({"steps"
 @pytest.mark.parametrize("executor", ISOLATED)
 def test_a_killed_parent_takes_its_child_along(executor: str) -> None:
     variables = environment()
-    variables["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, executor], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=variables
     ) as parent:
@@ -184,7 +110,6 @@ def test_the_main_module_is_not_run_again(executor: str, tmp_path: Path) -> None
         f"import sys\nprint('page runs', flush=True)\nsys.argv[1:] = [{executor!r}]\n{PARENT.replace('60', '0')}"
     )
     variables = environment()
-    variables["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=variables, check=True)
     assert done.stdout.count("page runs") == 1
 
@@ -192,7 +117,6 @@ def test_the_main_module_is_not_run_again(executor: str, tmp_path: Path) -> None
 def test_opening_and_advancing_leave_torch_and_streamlit_out_of_the_parent() -> None:
     code = PARENT.replace("60", "0") + "print([m for m in ('torch', 'streamlit', 'dbos') if m in sys.modules])"
     variables = environment()
-    variables["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
     done = subprocess.run(
         [sys.executable, "-c", code, "process"], capture_output=True, text=True, env=variables, check=True
     )

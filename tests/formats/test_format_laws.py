@@ -1,4 +1,4 @@
-"""The laws of `formats/base.py` over all formats that are scaled to a range."""
+"""The laws of formats over all that are scaled to a range, and what is particular to integers."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qdash.errors import SpecError
-from qdash.quant.cells import Cells
 from qdash.registry import family
+from qdash.testing.formats import ScaledFormatLaws
+from qdash.testing.laws import every_name
 
 few = settings(max_examples=20, deadline=None)
 
 FORMATS = family("formats")
-SCALED = [name for name in FORMATS.names() if FORMATS.create(name).needs_range]
-SCHEMES = ["affine", "symmetric"]
+SCALED = [name for name in every_name("formats") if FORMATS.create(name).needs_range]
 values = arrays(np.float32, (3, 8), elements=st.floats(-1e6, 1e6, width=32))
 
 
@@ -28,69 +28,8 @@ def prepared(name: str, scheme: str, x: np.ndarray):
     return member, x, *member.parameters(low, high, scheme)
 
 
-@pytest.mark.parametrize("name", SCALED)
-@pytest.mark.parametrize("scheme", SCHEMES)
-@few
-@given(x=values)
-def test_laws(name, scheme, x):
-    x[0, 0] = 0
-    member, x, scale, zero_point = prepared(name, scheme, x)
-    once = member.fake_quantize(x, scale, zero_point, scheme)
-    twice = member.fake_quantize(once, scale, zero_point, scheme)
-    tensors = (torch.from_numpy(part) for part in (x, scale, zero_point))
-    on_torch = member.fake_quantize(*tensors, scheme)
-    assert np.array_equal(once, twice)
-    assert once[0, 0] == 0
-    assert once.shape == x.shape
-    assert once.dtype == x.dtype
-    assert np.array_equal(on_torch.numpy(), once)
-    assert (scale.shape, scale.dtype, zero_point.dtype) == ((3, 1), np.float32, np.int32)
-
-
-@pytest.mark.parametrize("name", SCALED)
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_nan_stays_nan(name, scheme):
-    member, x, scale, zero_point = prepared(name, scheme, np.ones((1, 3), np.float32))
-    x[0, 1] = np.nan
-    for given_x, kind in ((x, np.asarray), (torch.from_numpy(x), torch.from_numpy)):
-        y = np.asarray(member.fake_quantize(given_x, kind(scale), kind(zero_point), scheme))
-        assert np.isnan(y).tolist() == [[False, True, False]]
-
-
-@pytest.mark.parametrize("name", SCALED)
-@pytest.mark.parametrize("scheme", SCHEMES)
-@few
-@given(x=values)
-def test_live_parameters_are_parameters(name, scheme, x):
-    member, x, scale, zero_point = prepared(name, scheme, x)
-    live = torch.from_numpy(x)
-    live_scale, live_zero_point = member.live_parameters(live.amin(1, True), live.amax(1, True), scheme)
-    assert np.array_equal(live_scale.numpy(), scale)
-    assert np.array_equal(live_zero_point.numpy(), zero_point)
-
-
-@pytest.mark.parametrize("name", SCALED)
-@pytest.mark.parametrize("scheme", SCHEMES)
-@few
-@given(x=values)
-def test_squared_error_is_that_of_fake_quantize(name, scheme, x):
-    member, x, scale, zero_point = prepared(name, scheme, x)
-    wide = x.astype(np.float64)
-    low, high = wide.min(axis=1, keepdims=True), wide.max(axis=1, keepdims=True)
-    ours = member.squared_error(Cells(wide, wide, np.ones_like(wide)), low, high, scheme)
-    exact = ((wide - member.fake_quantize(wide, scale, zero_point, scheme)) ** 2).sum(axis=1, keepdims=True)
-    assert ours.shape == (3, 1)
-    assert ours == pytest.approx(exact, rel=1e-6, abs=1e-12)
-
-
-@pytest.mark.parametrize("name", FORMATS.names())
-def test_help_is_complete(name):
-    entry = FORMATS.entry(name).describe()
-    assert "{" not in entry["help"]
-    assert len(entry["help"]) > 40
-    assert "signed: " not in entry["help"]
-    assert all(option["help"] for option in entry["options"])
-    assert FORMATS.create(name).bits_per_value > 0
+class TestScaledFormats(ScaledFormatLaws):
+    names = SCALED
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8, 16])
@@ -142,10 +81,6 @@ def test_level_edges():
     assert levels("int8", "affine", True) == levels("uint8", "symmetric", True) == 256
     assert levels("fp8_e4m3fn", "symmetric", True) == 127  # 0x00 … 0x7E
     assert levels("fp8_e5m2", "symmetric", True) == 124  # 0x00 … 0x7B
-    for name in SCALED:
-        edges = FORMATS.create(name).level_edges("symmetric", False)
-        assert (edges[0], edges[-1]) == (0, 1)
-        assert np.all(np.diff(edges) > 0)
 
 
 def test_identity_is_lossless():

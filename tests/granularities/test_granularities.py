@@ -1,4 +1,4 @@
-"""The laws of `granularities/base.py` over all members, and which values share a row."""
+"""The laws of granularities over all members, and which values share a row."""
 
 import numpy as np
 import pytest
@@ -8,33 +8,16 @@ from hypothesis import strategies as st
 
 from qdash.errors import SpecError
 from qdash.registry import family
+from qdash.testing.granularities import GranularityLaws
+from qdash.testing.laws import every_name
 
 few = settings(max_examples=50, deadline=None)
 
 GRANULARITIES = family("granularities")
-SPECS = [spec for entry in GRANULARITIES for spec in entry.describe()["examples"]]
-shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(lambda tail: (3, *tail, 128))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@few
-@given(shape=shapes, axis=st.integers(0, 1))
-def test_restore_undoes_rows(spec, shape, axis):
-    member, x = GRANULARITIES.create(spec), np.arange(float(np.prod(shape))).reshape(shape)
-    for kind in (x, torch.from_numpy(x), torch.from_numpy(x).transpose(0, 1)):
-        rows = member.rows(kind, axis)
-        assert rows.ndim == 2
-        restored = member.restore(rows, tuple(kind.shape), axis)
-        assert np.array_equal(np.asarray(restored), np.asarray(kind))
-
-
-@pytest.mark.parametrize("name", ["per_tensor", "per_channel", "per_token", "per_sample"])
-@few
-@given(shape=shapes, axis=st.integers(0, 1))
-def test_reduced_axes_give_the_extremes_of_the_rows(name, shape, axis):
-    member, x = GRANULARITIES.create(name), np.random.default_rng(0).normal(size=shape)
-    broadcast = x.max(axis=member.reduced(x.ndim, axis), keepdims=True)
-    assert broadcast.ravel().tolist() == member.rows(x, axis).max(axis=1).tolist()
+class TestGranularities(GranularityLaws):
+    names = every_name("granularities")
 
 
 def test_transposed_convolutions_have_their_channels_on_axis_1():

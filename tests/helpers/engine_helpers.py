@@ -2,36 +2,15 @@
 
 from typing import Any
 
-from qdash.executors.base import build_work
 from qdash.records.facts import read_facts
-from qdash.records.scores import Facts, Progress, Score
 from qdash.results.plain import as_tree
 from qdash.results.qat import qat_result
 from qdash.results.sweep import sweep_result
 from qdash.results.tally import Tallies
 from qdash.spec import SweepSpec, checked
+from qdash.testing.running import run_work
 
-
-def run_work(kind: str, spec: Any, folder: Any) -> tuple[dict[str, Any], list[Score], dict[str, float]]:
-    """(facts, scores, cost) of a work that is advanced until it is done."""
-    work = build_work(kind, spec.model_dump_json(), str(folder))
-    facts: dict[str, Any] = {}
-    scores: list[Score] = []
-    cost = {"macs": 0.0, "cpu_s": 0.0}
-    position: str | None = "start"
-    try:
-        while position is not None:
-            for record in work.advance(position, lambda: False):
-                if isinstance(record, Facts):
-                    facts |= record.values
-                elif isinstance(record, Score):
-                    scores.append(record)
-                elif isinstance(record, Progress):
-                    position = record.position
-                    cost = {name: cost[name] + record.spent[name] for name in cost}
-    finally:
-        work.close()
-    return facts, scores, cost
+__all__ = ["run_work", "sweep"]
 
 
 def qat_json(run_id: str, parent: str | None, spec: Any, facts: Any, scores: Any, cost: Any) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""A home, a store and a fake Work for jobs; whatever worker a test started is ended by its process id."""
+"""A home and a store for jobs; whatever worker a test started is ended by its process id."""
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,8 +13,6 @@ from qdash import home
 from qdash.jobs import client
 from qdash.store.store import Store
 
-FAKES = str(Path(__file__).parent.parent / "executors")
-
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,8 +20,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QDASH_STORE_URL", raising=False)
     monkeypatch.setenv("QDASH_NICE", "0")  # the time limits of tests hold on a busy machine too
     monkeypatch.setenv("QDASH_WORKER_IDLE_S", "60")
-    monkeypatch.setenv("PYTHONPATH", FAKES)
-    monkeypatch.setattr(sys, "path", [*sys.path, FAKES])
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from qdash.jobs.follow_up import create_follow_up
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
-KIND = "fake_work:FakeWork"
+KIND = "qdash.testing.work:RehearsedWork"
 
 
 def _run(store: Store, *, follow_up: str | None = None, **spec: object) -> str:

@@ -11,7 +11,7 @@ from qdash.jobs.steps import drive, driven, driving, run_inline, settle_abandone
 from qdash.records.scores import Progress, Record, Score
 from qdash.store.store import Store
 
-KIND = "fake_work:FakeWork"
+KIND = "qdash.testing.work:RehearsedWork"
 
 
 def _run(store: Store, **spec: object) -> str:

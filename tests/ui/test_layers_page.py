@@ -14,6 +14,7 @@ from qdash.calibration.summaries import Calibration
 from qdash.charts.clipping import clipping_frame
 from qdash.home import artifacts
 from qdash.records.scores import Facts, Progress
+from qdash.registry import family
 from qdash.spec import SweepSpec
 from qdash.store.store import Store
 from qdash.ui.layers.controls import named
@@ -104,7 +105,7 @@ def test_weights_and_inputs_show_every_observers_range(open_page, mobilenet, par
     assert not page.exception
     assert len(pictures(page)) == 3
     table = page.dataframe[0].value
-    assert set(table["observer"]) == {"entropy", "min_max", "moving_average", "mse", "percentile"}
+    assert set(table["observer"]) == set(family("observers").names())
     assert table.set_index("observer")["own"]["mse"]
     with Store.open() as store:
         facts = store.run(mobilenet).facts

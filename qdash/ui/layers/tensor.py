@@ -14,7 +14,7 @@ from qdash.charts.clipping import clipping_frame
 from qdash.charts.histogram import histogram_figure, histogram_frame
 from qdash.quant.moments import kurtosis
 from qdash.registry import family
-from qdash.results.diagnosis import dead_channels, shares_one_scale
+from qdash.results.diagnosis import dead_channels
 from qdash.results.text import MINUS, NOTHING, share
 from qdash.spec import Setting
 from qdash.ui.chart import show_chart
@@ -118,7 +118,7 @@ def _reading(setting: Setting, what: str, format: str) -> str:
     """How to read the picture under this setting."""
     seen = "From histogram: a seeded subsample of the calibration values; minimum and maximum are exact."
     if what == "weights":
-        if shares_one_scale(setting):
+        if setting.shares_one_weight_scale:
             return f"{seen} The dashed lines are the range of this run."
         kind = setting.weight_granularity.partition(":")[0].removeprefix("per_")
         return f"{seen} This run has one range per {kind}; shown is what one {format} scale for all would keep."

@@ -9,8 +9,7 @@ from qdash.registry import family
 from qdash.spec import Source, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
-from qdash.ui.new_run.choices import one_of, optional_text
-from qdash.ui.words import help_text
+from qdash.ui.new_run.choices import family_help, one_of, optional_text
 
 SAME_SUBJECT = ("model", "weights", "weights_key", "data", "calibration_data", "metric")
 """The fields in which two runs have to agree for the facts of one to hold for the other."""
@@ -52,9 +51,8 @@ def last_look(store: Store, source: Source) -> Run | None:
 
 
 def _source(name: str, field: str, label: str, start: str) -> str:
-    members = family(name).describe()["members"]
-    ready = [e for member in members if member["name"] == "demo" for e in member["examples"]]
-    others = [e for member in members if member["name"] != "demo" for e in member["examples"]]
+    ready = [example for entry in family(name) if entry.member.ships for example in entry.member.examples]
+    others = [example for entry in family(name) if not entry.member.ships for example in entry.member.examples]
     options = list(dict.fromkeys([*ready, start, st.session_state.get(f"new_{field}") or start]))
     chosen = st.selectbox(
         label,
@@ -62,7 +60,7 @@ def _source(name: str, field: str, label: str, start: str) -> str:
         index=options.index(start),
         accept_new_options=True,
         key=f"new_{field}",
-        help=help_text(field),
+        help=family_help(field, name),
         persist_state="session",
     )
     st.caption("Or type your own, like " + ", ".join(f"`{example}`" for example in others))

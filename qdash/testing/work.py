@@ -1,11 +1,13 @@
-"""A Work without a model: a spec tells how many steps it takes, how long each lasts, and how it goes wrong."""
+"""A job without a model, that does what it is told: how many steps, how long they take, and how they go wrong."""
 
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from qdash.errors import DataError, InputError, UnknownNameError
 from qdash.executors.base import ShouldStop
 from qdash.records.scores import Facts, Progress, Record, Score
 
+KIND = "qdash.testing.work:RehearsedWork"
 LAYERS_PER_STEP = 4
 
 
@@ -20,16 +23,18 @@ class OddInputError(InputError):
     """A class that only the child can import."""
 
 
-class FakeWork:
-    """spec: {"steps", "seconds" per step, "fail": {"at": step, "how": …}, "log": a file that gets a line per step}."""
+class RehearsedWork:
+    """spec: {"steps", "seconds" per step, "fail": {"at": step, "how": …}, "log": a file that gets a line per step,
+    "refuse": whether opening it fails}."""
 
     def __init__(self, spec: str, artifacts: str):
-        self._spec = json.loads(spec)
+        self._spec: dict[str, Any] = json.loads(spec)
         self._artifacts = Path(artifacts)
         if self._spec.get("refuse"):
             raise DataError("the samples have no labels; give y")
 
     def advance(self, position: str | None, should_stop: ShouldStop) -> Iterator[Record]:
+        """One step, of a score for each of four layers."""
         step, done = int(position or 0), 0
         self._note(step)
         if step == 0:
@@ -40,7 +45,7 @@ class FakeWork:
             if should_stop():
                 break
             time.sleep(self._spec.get("seconds", 0) / LAYERS_PER_STEP)
-            print("a model may print")  # noqa: T201
+            sys.stdout.write("a model may print\n")
             yield _score(step, layer)
             done += 1
         step += done == LAYERS_PER_STEP

@@ -1,0 +1,105 @@
+"""Prints what a member of each family has to be, from the families' contracts: the table of `docs/adding.md`.
+
+python -m qdash.testing.adding
+"""
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from qdash.registry import Member, families, family
+
+BEGIN, END = "<!-- table: python -m qdash.testing.adding -->", "<!-- end of table -->"
+EXAMPLES = {
+    "datasets": "demo",
+    "executors": "inline",
+    "formats": "nf4",
+    "granularities": "per_tensor",
+    "layers": "embedding",
+    "methods": "statistics",
+    "metrics": "agreement",
+    "models": "demo",
+    "modes": "static",
+    "observers": "min_max",
+    "recommenders": "ranked",
+}
+"""Fixed, so that a new member doesn't change the table."""
+
+
+def main() -> None:
+    """The table on standard output."""
+    sys.stdout.write(table() + "\n")
+
+
+def table() -> str:
+    """A row for each family, as Markdown."""
+    head = ["| Folder | Base class | To implement | May state | Laws | Example |", "|---|---|---|---|---|---|"]
+    return "\n".join(head + [row(name) for name in families()])
+
+
+def row(name: str) -> str:
+    """Of one family."""
+    classes = contracts(name)
+    bases = "<br>".join(f"`{base.__name__}`" for base in classes)
+    to_do = "<br>".join(implemented(base, len(classes) > 1) for base in classes)
+    laws = f"`qdash.testing.{name}`: " + ", ".join(f"`{law}`" for law in laws_of(name))
+    may = ", ".join(dict.fromkeys(f"`{flag}`" for base in classes for flag in flags(base)))
+    return f"| `qdash/{name}/` | {bases} | {to_do} | {may} | {laws} | `{example(name)}` |"
+
+
+def contracts(name: str) -> list[type[Member]]:
+    """The classes of a family's `base.py` that members are derived from: those without a class below them there."""
+    module = importlib.import_module(f"qdash.{name}.base")
+    own = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
+    members = [c for c in own if issubclass(c, Member)]
+    return [c for c in members if not any(issubclass(other, c) for other in members if other is not c)]
+
+
+def implemented(base: type[Member], several: bool) -> str:
+    """The abstract methods with the first sentence of their docstring."""
+    names = sorted(getattr(base, "__abstractmethods__", ()), key=list(_definitions(base)).index)
+    lines = [f"`{name}`: {_first_sentence(_definitions(base)[name])}" for name in names]
+    return "<br>".join([f"*{base.__name__}*", *lines] if several else lines or ["–"])
+
+
+def flags(base: type[Member]) -> list[str]:
+    """The class variables of the contract that have a default; what they mean stands beside them in `base.py`."""
+    stated = {
+        name: kind for c in base.__mro__[::-1] if c is not Member for name, kind in inspect.get_annotations(c).items()
+    }
+    shared = set(inspect.get_annotations(Member))
+    return [
+        n
+        for n, kind in stated.items()
+        if "ClassVar" in str(kind) and n not in shared and hasattr(base, n) and n[0] != "_"
+    ]
+
+
+def laws_of(name: str) -> list[str]:
+    """The test classes of a family, read without importing them: that would need pytest."""
+    text = (Path(__file__).parent / f"{name}.py").read_text()
+    found = [line.removeprefix("class ").partition("(")[0] for line in text.splitlines() if "Laws(" in line]
+    return [law for law in found if law.endswith("Laws") and law != "FormatLaws"]
+
+
+def example(name: str) -> str:
+    """A member file to begin from; the shortest where none was chosen."""
+    files = {Path(inspect.getfile(entry.member)) for entry in family(name)}
+    shortest = min(files, key=lambda file: (len(file.read_text()), file.name))
+    return f"{name}/{EXAMPLES.get(name, shortest.stem)}.py"
+
+
+def _definitions(base: type[Any]) -> dict[str, Any]:
+    return {name: value for c in reversed(base.__mro__) for name, value in vars(c).items()}
+
+
+def _first_sentence(value: Any) -> str:
+    text = inspect.getdoc(value.fget if isinstance(value, property) else value) or ""
+    first = " ".join(text.split("\n\n")[0].split()).partition(". ")[0]
+    return first.removesuffix(".").removesuffix(":").replace("|", "\\|") + "."
+
+
+if __name__ == "__main__":
+    main()
