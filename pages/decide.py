@@ -18,7 +18,7 @@ going_on = progress.on_its_way(store, sweep.run)
 @st.fragment(run_every=progress.POLL_S if going_on else None)
 def watch(run_id: str) -> None:
     """The sweep or measurements under way; the page is drawn anew when they are done."""
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if going_on and not progress.on_its_way(store, run):
         st.rerun()
     if not run.final:
@@ -36,7 +36,7 @@ show_answer(sweep, found, going_on and not found["frontier"])
 if not sweep.run.final:
     watch(sweep.run.id)
 names = [row["layer"] for row in state.answer(sweep)["layers"]]
-yours = own_set(names, found["keep_fp32"], store.pins(sweep.run.id))
+yours = own_set(names, found["keep_fp32"], store.pins.of(sweep.run.id))
 curve, own = st.columns([11, 9], gap="medium")
 with curve:
     show_curve(sweep, found, limits, yours)

@@ -7,6 +7,7 @@ from qdash.answers.stored import Sweep, load_sweep, measured_points
 from qdash.recommenders.base import REGISTRY
 from qdash.results.frontier import Limits, choose
 from qdash.spec import MeasureSpec, QatSpec, Setting, checked
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 
@@ -27,13 +28,15 @@ def create_measure_run(
     spec = MeasureSpec(sweep=sweep.spec, setting=setting, keep_sets=tuple(tuple(keep) for keep in keep_sets))
     spec.check_layers(layer["layer"] for layer in sweep.facts["layers"])
     title = f"{len(spec.keep_sets)} mixed models" if len(spec.keep_sets) > 1 else "one mixed model"
-    return store.create_run(
-        "measure",
-        spec.model_dump_json(),
-        model=sweep.run.model,
-        data=sweep.run.data,
-        title=title,
-        parent=sweep.run.id,
+    return store.runs.create(
+        NewRun(
+            "measure",
+            spec.model_dump_json(),
+            model=sweep.run.model,
+            data=sweep.run.data,
+            title=title,
+            parent=sweep.run.id,
+        )
     )
 
 
@@ -59,7 +62,9 @@ def create_qat_run(
     spec = checked(QatSpec, **values, training=training, epochs=epochs)
     spec.check_layers(layer["layer"] for layer in sweep.facts["layers"])
     run, title = sweep.run, f"fine-tune with {len(spec.keep)} layers in FP32"
-    return store.create_run("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
+    return store.runs.create(
+        NewRun("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
+    )
 
 
 def ranked_rows(sweep: Sweep, setting: Setting) -> list[dict[str, Any]]:

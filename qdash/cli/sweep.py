@@ -54,6 +54,7 @@ def sweep(
     from qdash.answers.stored import load_sweep
     from qdash.cli.progress import compute
     from qdash.spec import SweepSpec, checked
+    from qdash.store.runs import NewRun
     from qdash.store.store import Store
 
     values: dict[str, Any] = {
@@ -66,7 +67,7 @@ def sweep(
     named = {name: given[name] for name in SweepSpec.model_fields if name in given}
     spec = checked(SweepSpec, **named | values)
     with Store.open(store) as opened:
-        run_id = opened.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
+        run_id = opened.runs.create(NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
         note(f"run {run_id}")
         compute(opened, run_id, spec.executor, "sweep")
         _report(load_sweep(opened, run_id).result(), json)
@@ -83,7 +84,7 @@ def resume(
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
-        found = opened.run(run)
+        found = opened.runs.get(run)
         note(f"run {found.id}")
         done = compute(opened, found.id, "inline", found.kind)
         if done.kind == "sweep":

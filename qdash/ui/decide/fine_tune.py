@@ -25,7 +25,7 @@ LOSSES = tuple(loss for loss in get_args(Loss) if loss != "auto")
 def show_fine_tune(sweep: Sweep, keep: Sequence[str]) -> None:
     """The newest fine-tune of the sweep, and a form that starts one which keeps `keep` in FP32."""
     st.subheader("Fine-tune under quantization", help=help_text("qat"))
-    runs = state.store().runs(kind="qat", parent=sweep.run.id, limit=1)
+    runs = state.store().runs.list(kind="qat", parent=sweep.run.id, limit=1)
     latest = runs[0] if runs else None
     if latest is None:
         st.caption(escaped(_offer(keep)))
@@ -63,7 +63,7 @@ def answer_sentence(result: dict[str, Any], metric: dict[str, Any]) -> str:
 def _watch(run_id: str, moving: bool) -> None:
     @st.fragment(run_every=progress.POLL_S if moving else None)
     def part() -> None:
-        run = state.store().run(run_id)
+        run = state.store().runs.get(run_id)
         if moving and run.final:
             st.rerun()
         _show_run(run)
