@@ -52,6 +52,6 @@ class Session:
     def _start(self) -> Work:
         run = self._store.runs.get(self._run_id)
         self._store.runs.set_status(run.id, "running", host=home.host())
-        place = REGISTRY.create(EXECUTOR)
-        work: Work = self._open.enter_context(place.open(run.kind, run.spec, str(home.artifacts())))
+        executor = REGISTRY.create(EXECUTOR)
+        work: Work = self._open.enter_context(executor.open(run.kind, run.spec, str(home.artifacts())))
         return work
