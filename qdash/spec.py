@@ -40,7 +40,6 @@ Metric = Annotated[str, _member_of("metrics")]
 Executor = Annotated[str, _member_of("executors")]
 File = Annotated[str, AfterValidator(absolute_path)]
 
-
 AUTO: Literal["auto"] = "auto"
 _SEVERAL = "one or more, comma-separated; see: list {}"
 
@@ -85,9 +84,7 @@ class Source(Frozen):
 
     model: Model = Field(description="demo:NAME, python:FILE.py:CALLABLE or python:MODULE:CALLABLE")
     weights: File | None = Field(None, description="weights: .safetensors, or .pt/.pth/.th read safely")
-    weights_key: str | None = Field(
-        None, min_length=1, description="the entry of the weights file that holds them, where several fit"
-    )
+    weights_key: str | None = Field(None, min_length=1, description="the file's entry to read, where several fit")
     data: Data = Field(description="demo:NAME, FILE.npz, FILE.safetensors or python:FILE.py:CALLABLE")
     calibration_data: Data | None = Field(None, description="calibrate on another set; else DATA is split")
     training_data: Data | None = Field(
@@ -112,8 +109,7 @@ class Source(Frozen):
 class SweepSpec(Source):
     """One sweep: every layer under every setting of the matrix observers × formats.
 
-    `paranoid`: a random tenth of the replays is compared with full forwards. `until_decided`: a layer is measured on
-    more samples only until its interval lies on one side of `tolerance` points.
+    `until_decided`: a layer gets more samples only until its interval lies on one side of `tolerance` points.
     """
 
     mode: Mode = Field("static", description="weight_only, dynamic, static or qat; see: list modes")
