@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -133,6 +133,21 @@ def family(name: str) -> Registry[Any]:
         raise UnknownNameError("family", name, families())
     registry: Registry[Any] = importlib.import_module(f"qdash.{name}.base").REGISTRY
     return registry
+
+
+def member_of(name: str) -> AfterValidator:
+    """Checks a field of a spec: text that makes a member of the family."""
+
+    def check(text: str) -> str:
+        family(name).create(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def source_of(name: str) -> AfterValidator:
+    """Checks a field of a spec: text that names a model or data set, its path made absolute."""
+    return AfterValidator(lambda text: family(name).absolute(text))  # type: ignore[attr-defined]
 
 
 def first_problem(error: Exception) -> str:

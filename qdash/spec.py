@@ -9,35 +9,22 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from qdash.errors import SpecError
-from qdash.registry import Frozen, family, first_problem
+from qdash.registry import Frozen, family, first_problem, member_of, source_of
 from qdash.sources import absolute_path
 
 Scheme = Literal["symmetric", "affine"]
 MemoryFormat = Literal["auto", "contiguous"]
 S = TypeVar("S", bound=Frozen)
 
-
-def _member_of(name: str) -> AfterValidator:
-    def check(text: str) -> str:
-        family(name).create(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def _source_of(name: str) -> AfterValidator:
-    return AfterValidator(lambda text: family(name).absolute(text))  # type: ignore[attr-defined]
-
-
-Model = Annotated[str, Field(min_length=1), _source_of("models")]
-Data = Annotated[str, Field(min_length=1), _source_of("datasets")]
-Observer = Annotated[str, _member_of("observers")]
-Format = Annotated[str, _member_of("formats")]
-Granularity = Annotated[str, _member_of("granularities")]
-Mode = Annotated[str, _member_of("modes")]
-Method = Annotated[str, _member_of("methods")]
-Metric = Annotated[str, _member_of("metrics")]
-Executor = Annotated[str, _member_of("executors")]
+Model = Annotated[str, Field(min_length=1), source_of("models")]
+Data = Annotated[str, Field(min_length=1), source_of("datasets")]
+Observer = Annotated[str, member_of("observers")]
+Format = Annotated[str, member_of("formats")]
+Granularity = Annotated[str, member_of("granularities")]
+Mode = Annotated[str, member_of("modes")]
+Method = Annotated[str, member_of("methods")]
+Metric = Annotated[str, member_of("metrics")]
+Executor = Annotated[str, member_of("executors")]
 File = Annotated[str, AfterValidator(absolute_path)]
 
 AUTO: Literal["auto"] = "auto"
