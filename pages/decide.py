@@ -19,7 +19,7 @@ going_on = progress.on_its_way(store, sweep.run)
 @st.fragment(run_every=progress.POLL_S if going_on else None)
 def watch(run_id: str) -> None:
     """The sweep or measurements under way; the page is drawn anew when they are done."""
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if going_on and not progress.on_its_way(store, run):
         st.rerun()
     if not run.final:
@@ -37,7 +37,7 @@ found = recommended(view, limits)
 show_answer(view, found, going_on and not found.frontier)
 if not sweep.run.final:
     watch(sweep.run.id)
-yours = own_set([row.layer for row in view.layers], found.keep_fp32, store.pins(sweep.run.id))
+yours = own_set([row.layer for row in view.layers], found.keep_fp32, store.pins.of(sweep.run.id))
 curve, own = st.columns([11, 9], gap="medium")
 with curve:
     show_curve(view, found, limits, yours)

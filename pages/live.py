@@ -24,8 +24,8 @@ watching = progress.on_its_way(store, current)
 @st.fragment(run_every=progress.POLL_S if watching else None)
 def watch(run_id: str) -> None:
     """Redrawn every second until nothing more will come."""
-    run = store.run(run_id)
-    sweep_run = store.run(run.parent) if run.kind == "measure" and run.parent else run
+    run = store.runs.get(run_id)
+    sweep_run = store.runs.get(run.parent) if run.kind == "measure" and run.parent else run
     coming = progress.on_its_way(store, run)
     if watching and not coming:
         st.rerun()

@@ -14,7 +14,7 @@ from qdash.ui.view import look_at
 
 store = state.store()
 st.title("Which layers should stay in FP32?")
-if not store.runs(limit=1):
+if not store.runs.list(limit=1):
     attempted(lambda: ensure_demo(store))
 current = state.current_sweep_run()
 if current is None:
@@ -28,7 +28,7 @@ watching = progress.on_its_way(store, current) or bool(progress.unfinished(store
 @st.fragment(run_every=progress.POLL_S if watching else None)
 def answer(run_id: str) -> None:
     """Redrawn while something about it still changes."""
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     jobs, coming = progress.unfinished(store), progress.on_its_way(store, run)
     if watching and not coming and not jobs:
         st.rerun()

@@ -23,7 +23,7 @@ def history() -> None:
             placeholder="words in any column, such as: vit static done",
         )
         everything = st.toggle("Measurements and first looks too", key="runs_all")
-    runs = store.runs(kind=None if everything else "sweep", limit=None)
+    runs = store.runs.list(kind=None if everything else "sweep", limit=None)
     if not runs:
         stop(
             "There is no run yet.",
@@ -47,7 +47,7 @@ def history() -> None:
     )
     run_id = picked(frame, table["selection"]["rows"], state.current_run_id())
     if run_id is not None:
-        show_actions(store.run(run_id))
+        show_actions(store.runs.get(run_id))
 
 
 history()

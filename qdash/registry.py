@@ -2,13 +2,14 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from qdash.errors import SpecError, UnknownNameError
@@ -38,10 +39,10 @@ M = TypeVar("M", bound=Member)
 class Entry(Generic[M]):
     """A registered name: the class and the fields that the name fixes."""
 
-    def __init__(self, name: str, member: type[M], fixed: dict[str, Any]):
+    def __init__(self, name: str, member: type[M], fixed: Mapping[str, object]):
         self.name, self.member, self.fixed = name, member, fixed
 
-    def create(self, **options: Any) -> M:
+    def create(self, **options: object) -> M:
         """Raises SpecError where an option is unknown or has a wrong value."""
         try:
             return self.member(**self.fixed, **options)
@@ -67,7 +68,7 @@ class Registry(Generic[M]):
         self.family = family
         self._entries: dict[str, Entry[M]] = {}
 
-    def register(self, name: str, **fixed: Any) -> Callable[[type[M]], type[M]]:
+    def register(self, name: str, **fixed: object) -> Callable[[type[M]], type[M]]:
         """Class decorator; `fixed` are fields which this name determines."""
 
         def add(member: type[M]) -> type[M]:
@@ -134,6 +135,21 @@ def family(name: str) -> Registry[Any]:
     return registry
 
 
+def member_of(name: str) -> AfterValidator:
+    """Checks a field of a spec: text that makes a member of the family."""
+
+    def check(text: str) -> str:
+        family(name).create(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def source_of(name: str) -> AfterValidator:
+    """Checks a field of a spec: text that names a model or data set, its path made absolute."""
+    return AfterValidator(lambda text: family(name).absolute(text))  # type: ignore[attr-defined]
+
+
 def first_problem(error: Exception) -> str:
     """One line from a pydantic error: the field, the value, what it should be."""
     if not isinstance(error, ValidationError):
@@ -157,7 +173,7 @@ def _singular(family: str) -> str:
     return family[:-3] + "y" if family.endswith("ies") else family.removesuffix("s")
 
 
-def _option(name: str, field: Any) -> dict[str, Any]:
+def _option(name: str, field: FieldInfo) -> dict[str, Any]:
     annotation = field.annotation
     choices = list(get_args(annotation)) if "Literal" in str(get_origin(annotation)) else None
     kind = "choice" if choices else getattr(annotation, "__name__", str(annotation))
@@ -165,7 +181,7 @@ def _option(name: str, field: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "default": default, "choices": choices, "help": field.description or ""}
 
 
-class _Keep(dict[str, Any]):
+class _Keep(dict[str, object]):
     """Leaves unknown braces of a docstring as they are."""
 
     def __missing__(self, key: str) -> str:

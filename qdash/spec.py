@@ -9,37 +9,26 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from qdash.errors import SpecError
-from qdash.registry import Frozen, family, first_problem
+from qdash.registry import Frozen, family, first_problem, member_of, source_of
 from qdash.sources import absolute_path
 
 Scheme = Literal["symmetric", "affine"]
+MemoryFormat = Literal["auto", "contiguous"]
 S = TypeVar("S", bound=Frozen)
 
-
-def _member_of(name: str) -> AfterValidator:
-    def check(text: str) -> str:
-        family(name).create(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def _source_of(name: str) -> AfterValidator:
-    return AfterValidator(lambda text: family(name).absolute(text))  # type: ignore[attr-defined]
-
-
-Model = Annotated[str, Field(min_length=1), _source_of("models")]
-Data = Annotated[str, Field(min_length=1), _source_of("datasets")]
-Observer = Annotated[str, _member_of("observers")]
-Format = Annotated[str, _member_of("formats")]
-Granularity = Annotated[str, _member_of("granularities")]
-Mode = Annotated[str, _member_of("modes")]
-Method = Annotated[str, _member_of("methods")]
-Metric = Annotated[str, _member_of("metrics")]
-Executor = Annotated[str, _member_of("executors")]
-
+Model = Annotated[str, Field(min_length=1), source_of("models")]
+Data = Annotated[str, Field(min_length=1), source_of("datasets")]
+Observer = Annotated[str, member_of("observers")]
+Format = Annotated[str, member_of("formats")]
+Granularity = Annotated[str, member_of("granularities")]
+Mode = Annotated[str, member_of("modes")]
+Method = Annotated[str, member_of("methods")]
+Metric = Annotated[str, member_of("metrics")]
+Executor = Annotated[str, member_of("executors")]
+File = Annotated[str, AfterValidator(absolute_path)]
 
 AUTO: Literal["auto"] = "auto"
+_SEVERAL = "one or more, comma-separated; see: list {}"
 
 
 class Setting(Frozen):
@@ -94,57 +83,59 @@ class Setting(Frozen):
 
 
 class Source(Frozen):
-    """Where the model and the samples come from, which samples are used, and what is looked at besides modules.
+    """Where the model and the samples come from, which samples are used, and what is looked at besides modules."""
 
-    `include`: `functional` makes layers of the functional operations that carry quantized activations.
-    `output`: which of the model's outputs is judged, by index, key or path, or `all`; None for all, where class scores
-    are told by the labels. `class_axis`: where its classes lie. `ignore_label`: marks positions that don't count.
-    `weights_key`: the entry of the weights file that holds them, where several fit.
-    `memory_format`: `auto` lets convolutions run channels-last where the model can.
-    """
-
-    model: Model
-    weights: Annotated[str, AfterValidator(absolute_path)] | None = None
-    weights_key: str | None = Field(None, min_length=1)
-    data: Data
-    calibration_data: Data | None = None
-    training_data: Data | None = None
-    metric: Metric = "accuracy"
-    output: str | None = Field(None, min_length=1)
-    class_axis: int | None = None
-    ignore_label: int | None = None
-    samples: int | None = Field(None, ge=1)
-    calibration_samples: int | None = Field(None, ge=1)
-    batch_size: int = Field(128, ge=1)
-    calibration_batch_size: int = Field(32, ge=1)
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    seed: int = Field(0, ge=0)
-    memory_format: Literal["auto", "contiguous"] = AUTO
-    include: tuple[Literal["functional"], ...] = ()
+    model: Model = Field(description="such as demo:NAME or python:FILE.py:CALLABLE; see: list models")
+    weights: File | None = Field(None, description="weights: .safetensors, or .pt/.pth/.th read safely")
+    weights_key: str | None = Field(None, min_length=1, description="the file's entry to read, where several fit")
+    data: Data = Field(description="such as demo:NAME, FILE.npz or python:FILE.py:CALLABLE; see: list datasets")
+    calibration_data: Data | None = Field(None, description="calibrate on another set; else DATA is split")
+    training_data: Data | None = Field(
+        None, description="fine-tune on this set; else DATA's training split or the calibration samples"
+    )
+    metric: Metric = Field("accuracy", description="see: list metrics")
+    output: str | None = Field(None, min_length=1, description="the output that is judged: index, key or path, or all")
+    class_axis: int | None = Field(None, description="of the output that is judged: where its classes lie")
+    ignore_label: int | None = Field(None, description="marks positions that don't count")
+    samples: int | None = Field(None, ge=1, description="evaluation samples; default: all")
+    calibration_samples: int | None = Field(None, ge=1, description="default: up to 100 calibration batches")
+    batch_size: int = Field(128, ge=1, description="evaluation batch size")
+    calibration_batch_size: int = Field(32, ge=1, description="observers that follow batches depend on it")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
+    seed: int = Field(0, ge=0, description="of splits, subsamples and intervals")
+    memory_format: MemoryFormat = Field(AUTO, description="auto: channels-last convolutions; or contiguous")
+    include: tuple[Literal["functional"], ...] = Field(
+        (), description="functional: matmul, attention and residual sums are layers too"
+    )
 
 
 class SweepSpec(Source):
     """One sweep: every layer under every setting of the matrix observers × formats.
 
-    `paranoid`: a random tenth of the replays is compared with full forwards. `until_decided`: a layer is measured on
-    more samples only until its interval lies on one side of `tolerance` points.
+    `until_decided`: a layer gets more samples only until its interval lies on one side of `tolerance` points.
     """
 
-    mode: Mode = "static"
-    observers: tuple[Observer, ...] = Field(("mse",), min_length=1)
-    weight_formats: tuple[Format, ...] = Field(("int8",), min_length=1)
-    activation_formats: tuple[Format, ...] = Field(("int8",), min_length=1)
-    weight_granularity: Granularity = "per_channel"
-    activation_granularity: Granularity | None = None
-    weight_scheme: Scheme = "symmetric"
-    activation_scheme: Scheme = "affine"
-    power_of_two_scales: bool = False
-    method: Method = "one_at_a_time"
-    layers: str = "*"
-    paranoid: bool = False
-    until_decided: bool = False
-    tolerance: float = Field(1.0, gt=0, lt=100)
-    executor: Executor = "inline"
+    mode: Mode = Field("static", description="when weights and inputs are quantized; see: list modes")
+    observers: tuple[Observer, ...] = Field(("mse",), min_length=1, description=_SEVERAL.format("observers"))
+    weight_formats: tuple[Format, ...] = Field(("int8",), min_length=1, description=_SEVERAL.format("formats"))
+    activation_formats: tuple[Format, ...] = Field(("int8",), min_length=1, description=_SEVERAL.format("formats"))
+    weight_granularity: Granularity = Field("per_channel", description="see: list granularities")
+    activation_granularity: Granularity | None = Field(
+        None,
+        description="of dynamic ranges: per_token or per_sample (the default, by layer), or per_tensor: one range a "
+        "call, as torch's dynamic quantization",
+    )
+    weight_scheme: Scheme = Field("symmetric", description="symmetric or affine")
+    activation_scheme: Scheme = Field("affine", description="symmetric or affine")
+    power_of_two_scales: bool = Field(
+        False, description="round every scale up to a power of two, so that rescaling is a shift"
+    )
+    method: Method = Field("one_at_a_time", description="see: list methods")
+    layers: str = Field("*", description="only these; whole names, comma-separated globs")
+    paranoid: bool = Field(False, description="compare a random tenth of the replays with full forwards")
+    until_decided: bool = Field(False, description="stop measuring a layer once the tolerance is decided")
+    tolerance: float = Field(1.0, gt=0, lt=100, description="points of the metric that a layer may cost")
+    executor: Executor = Field("inline", description="where the work runs; see: list executors")
 
     @model_validator(mode="after")
     def _decidable(self) -> "SweepSpec":

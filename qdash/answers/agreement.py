@@ -10,7 +10,7 @@ from qdash.registry import family
 from qdash.results.rows import LayerRow
 from qdash.results.text import plural
 from qdash.spec import Setting, Source, SweepSpec, checked
-from qdash.store.runs import Run
+from qdash.store.runs import NewRun, Run
 from qdash.store.store import Store
 
 FREE = {"samples", "batch_size", "device", "memory_format"}
@@ -35,7 +35,7 @@ def measuring_runs(store: Store, spec: SweepSpec, setting: Setting, weights: str
     Newest first. A failed run counts with what it found before. weights: the digest of the estimate's weights; those
     trained anew under the same name are others.
     """
-    runs = store.runs(kind="sweep", model=spec.model, limit=MOST_RUNS)
+    runs = store.runs.list(kind="sweep", model=spec.model, limit=MOST_RUNS)
     same = (None, weights)
     return [run for run in runs if _measures(run, spec, setting) and (weights is None or _weights_of(run) in same)]
 
@@ -63,8 +63,8 @@ def create_measuring_run(store: Store, sweep: Sweep, setting: Setting, layers: S
     """A queued run of `measuring_spec`, a child of the estimate; returns its id."""
     spec = measuring_spec(sweep.spec, setting, layers)
     title = f"{plural(len(layers), 'layer')} measured"
-    return store.create_run(
-        "sweep", spec.model_dump_json(), model=spec.model, data=spec.data, title=title, parent=sweep.run.id
+    return store.runs.create(
+        NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data, title=title, parent=sweep.run.id)
     )
 
 

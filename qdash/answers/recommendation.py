@@ -8,6 +8,7 @@ from qdash.results.frontier import NOT_MET, Limits, Point, Recommendation, choos
 from qdash.results.rows import KeyedSetting, LayerRow
 from qdash.results.sweep import setting_result
 from qdash.spec import MeasureSpec, QatSpec, Setting, checked
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 
@@ -28,13 +29,15 @@ def create_measure_run(
     spec = MeasureSpec(sweep=sweep.spec, setting=setting, keep_sets=tuple(tuple(keep) for keep in keep_sets))
     spec.check_layers(sweep.facts.by_layer)
     title = f"{len(spec.keep_sets)} mixed models" if len(spec.keep_sets) > 1 else "one mixed model"
-    return store.create_run(
-        "measure",
-        spec.model_dump_json(),
-        model=sweep.run.model,
-        data=sweep.run.data,
-        title=title,
-        parent=sweep.run.id,
+    return store.runs.create(
+        NewRun(
+            "measure",
+            spec.model_dump_json(),
+            model=sweep.run.model,
+            data=sweep.run.data,
+            title=title,
+            parent=sweep.run.id,
+        )
     )
 
 
@@ -60,7 +63,9 @@ def create_qat_run(
     spec = checked(QatSpec, **values, training=training, epochs=epochs)
     spec.check_layers(sweep.facts.by_layer)
     run, title = sweep.run, f"fine-tune with {len(spec.keep)} layers in FP32"
-    return store.create_run("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
+    return store.runs.create(
+        NewRun("qat", spec.model_dump_json(), model=run.model, data=run.data, title=title, parent=run.id)
+    )
 
 
 def ranked_rows(sweep: Sweep, setting: Setting) -> Sequence[LayerRow]:

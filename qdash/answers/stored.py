@@ -43,18 +43,20 @@ class Sweep:
 def load_sweep(store: Store, run_id: str) -> Sweep:
     """`latest` is that of `latest_sweep`. Raises InputError where the run is no sweep or has found nothing yet."""
     latest = latest_sweep(store) if run_id == "latest" else None
-    run = latest or store.run(run_id)
+    run = latest or store.runs.get(run_id)
     if run.kind != "sweep":
         raise InputError(f"run {run.id} is a {run.kind}, not a sweep; its sweep is {run.parent or 'not stored'}")
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    return Sweep(run, SweepSpec.model_validate_json(run.spec), read_facts(run.facts), Tallies(store.scores(run.id)))
+    return Sweep(
+        run, SweepSpec.model_validate_json(run.spec), read_facts(run.facts), Tallies(store.scores.read(run.id))
+    )
 
 
 def latest_sweep(store: Store) -> Run | None:
     """The newest sweep that isn't a part of another one; None on an empty store."""
-    sweeps = store.runs(kind="sweep", limit=_AMONG)
+    sweeps = store.runs.list(kind="sweep", limit=_AMONG)
     return next((run for run in sweeps if run.parent is None), next(iter(sweeps), None))
 
 
@@ -74,13 +76,13 @@ class QatRun:
 
 def load_qat(store: Store, run_id: str) -> QatRun:
     """Raises InputError where the run is no fine-tune or has found nothing yet."""
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if run.kind != "qat":
         raise InputError(f"run {run.id} is a {run.kind}, not a fine-tune; start one with: python -m qdash qat RUN")
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    return QatRun(run, QatSpec.model_validate_json(run.spec), read_facts(run.facts), store.scores(run.id))
+    return QatRun(run, QatSpec.model_validate_json(run.spec), read_facts(run.facts), store.scores.read(run.id))
 
 
 def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[Point]:
@@ -97,9 +99,9 @@ def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[Point]
 def measurements(store: Store, sweep: Sweep, setting: Setting) -> list[tuple[Tallies, tuple[str, ...]]]:
     """(scores, keep set) of every measurement of a sweep under a setting."""
     found = []
-    for run in store.runs(kind="measure", parent=sweep.run.id, limit=1000):
+    for run in store.runs.list(kind="measure", parent=sweep.run.id, limit=1000):
         spec = MeasureSpec.model_validate_json(run.spec)
         if spec.setting == setting:
-            tallies = Tallies(store.scores(run.id))
+            tallies = Tallies(store.scores.read(run.id))
             found += [(tallies, keep) for keep in spec.keep_sets]
     return found

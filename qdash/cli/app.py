@@ -10,29 +10,13 @@ from typer.exceptions import Abort, TyperException
 from qdash.cli import dashboard, history, qat, recommend, sweep
 from qdash.errors import QdashError
 
-app = typer.Typer(
-    name="python -m qdash",
-    help="Which layers of a PyTorch model survive quantization, and which to keep in FP32.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(dashboard.app)
-app.command("list")(history.list_family)
-app.command("sweep")(sweep.sweep)
-app.command("runs")(history.runs)
-app.command("show")(history.show)
-app.command("recommend")(recommend.recommend)
-app.command("qat")(qat.qat)
-app.command("resume")(sweep.resume)
-app.command("cancel")(history.cancel)
-
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code."""
     try:
-        code = app(args=list(arguments), prog_name="python -m qdash", standalone_mode=False)
+        code = _app(asked=next(iter(arguments), None))(
+            args=list(arguments), prog_name="python -m qdash", standalone_mode=False
+        )
         return code if isinstance(code, int) else 0
     except TyperException as error:
         return _fail(_usage(error), 2)
@@ -47,6 +31,32 @@ def run(arguments: Sequence[str]) -> int:
         from qdash.faults import as_qdash_error
 
         return _fail(str(as_qdash_error(error)), 1)
+
+
+def _app(asked: str | None) -> typer.Typer:
+    app = typer.Typer(
+        name="python -m qdash",
+        help="Which layers of a PyTorch model survive quantization, and which to keep in FP32.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(dashboard.app)
+    app.command("list")(history.list_family)
+    # The spec's options take pydantic, 0.15 s to import: only where they are asked for.
+    app.command("sweep", help=sweep.sweep.__doc__)(sweep.sweep_with_options() if asked == "sweep" else _unasked)
+    app.command("runs")(history.runs)
+    app.command("show")(history.show)
+    app.command("recommend")(recommend.recommend)
+    app.command("qat")(qat.qat)
+    app.command("resume")(sweep.resume)
+    app.command("cancel")(history.cancel)
+    return app
+
+
+def _unasked() -> None:
+    """Stands in the list of commands."""
 
 
 def _usage(error: TyperException) -> str:

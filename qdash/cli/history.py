@@ -41,7 +41,7 @@ def runs(
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
-        found = opened.runs(limit=limit)
+        found = opened.runs.list(limit=limit)
     if json is not None:
         write_json({"runs": [_described(run) for run in found]}, json)
     if json == "-":
@@ -61,7 +61,7 @@ def show(run: RunId, store: StoreUrl = None, json: JsonFile = None) -> None:
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
-        if opened.run(run).kind == "qat":
+        if opened.runs.get(run).kind == "qat":
             finish(opened, run, None, json)
             return
         result = load_sweep(opened, run).result()
@@ -77,9 +77,9 @@ def cancel(run: RunId, store: StoreUrl = None, json: JsonFile = None) -> None:
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
-        found = opened.run(run)
+        found = opened.runs.get(run)
         client.cancel(opened.url, found.id)
-        status = opened.run(found.id).status
+        status = opened.runs.get(found.id).status
     if json is not None:
         write_json({"run_id": found.id, "status": status, "cancel_requested": True}, json)
     if json != "-":

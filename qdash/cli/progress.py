@@ -2,14 +2,18 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from qdash.errors import InterruptedRun
 from qdash.records.scores import Progress, Record
 from qdash.store.runs import Run
 from qdash.store.store import Store
+
+if TYPE_CHECKING:
+    from qdash.jobs.steps import OnRecord
 
 
 def compute(store: Store, run_id: str, executor: str, what: str) -> Run:
@@ -43,7 +47,7 @@ class _Stop:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[Record], None] | None]:
+def _bar(what: str) -> Iterator["OnRecord | None"]:
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,5 +1,6 @@
 """`sweep` and `resume`."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,72 +12,29 @@ if TYPE_CHECKING:
     from qdash.results.models import AllQuantized
     from qdash.results.rows import LayerRow
     from qdash.results.sweep import SweepResult
-
-Text = Annotated[str, typer.Option()]
-_ACTIVATION_GRANULARITY = (
-    "of dynamic ranges: per_token or per_sample (the default, by layer), or per_tensor: one range a call, as torch's "
-    "dynamic quantization"
-)
-_POWER_OF_TWO = "round every scale up to a power of two, so that rescaling is a shift"
+    from qdash.spec import SweepSpec
 
 
-def sweep(
-    model: Annotated[str, typer.Option(help="such as demo:NAME or python:FILE.py:CALLABLE; see: list models")],
-    data: Annotated[
-        str, typer.Option(help="such as demo:NAME, FILE.npz or python:FILE.py:CALLABLE; see: list datasets")
-    ],
-    calibration_data: Annotated[str | None, typer.Option(help="calibrate on another set; else DATA is split")] = None,
-    training_data: Annotated[
-        str | None, typer.Option(help="fine-tune on this set; else DATA's training split or the calibration samples")
-    ] = None,
-    weights: Annotated[str | None, typer.Option(help="weights: .safetensors, or .pt/.pth/.th read safely")] = None,
-    mode: Annotated[str, typer.Option(help="when weights and inputs are quantized; see: list modes")] = "static",
-    observer: Annotated[str, typer.Option(help="one or more, comma-separated; see: list observers")] = "mse",
-    weight_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
-    activation_format: Annotated[str, typer.Option(help="one or more, comma-separated; see: list formats")] = "int8",
-    weight_granularity: Annotated[str, typer.Option(help="see: list granularities")] = "per_channel",
-    activation_granularity: Annotated[str | None, typer.Option(help=_ACTIVATION_GRANULARITY)] = None,
-    weight_scheme: Annotated[str, typer.Option(help="symmetric or affine")] = "symmetric",
-    activation_scheme: Annotated[str, typer.Option(help="symmetric or affine")] = "affine",
-    power_of_two_scales: Annotated[bool, typer.Option("--power-of-two-scales", help=_POWER_OF_TWO)] = False,
-    method: Annotated[str, typer.Option(help="see: list methods")] = "one_at_a_time",
-    metric: Annotated[str, typer.Option(help="see: list metrics")] = "accuracy",
-    calibration_samples: Annotated[int | None, typer.Option(help="default: up to 100 calibration batches")] = None,
-    samples: Annotated[int | None, typer.Option(help="evaluation samples; default: all")] = None,
-    batch_size: Annotated[int, typer.Option(help="evaluation batch size")] = 128,
-    calibration_batch_size: Annotated[int, typer.Option(help="observers that follow batches depend on it")] = 32,
-    layers: Annotated[str, typer.Option(metavar="GLOB", help="only these; whole names, comma-separated globs")] = "*",
-    paranoid: Annotated[bool, typer.Option(help="compare a random tenth of the replays with full forwards")] = False,
-    until_decided: Annotated[bool, typer.Option(help="stop measuring a layer once the tolerance is decided")] = False,
-    tolerance: Annotated[float, typer.Option(help="points of the metric that a layer may cost")] = 1.0,
-    include: Annotated[str, typer.Option(help="functional: matmul, attention and residual sums are layers too")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    memory_format: Annotated[str, typer.Option(help="auto: channels-last convolutions; or contiguous")] = "auto",
-    seed: Annotated[int, typer.Option(help="of splits, subsamples and intervals")] = 0,
-    executor: Annotated[str, typer.Option(help="where the work runs; see: list executors")] = "inline",
-    store: StoreUrl = None,
-    json: JsonFile = None,
-) -> None:
+def sweep(spec: "SweepSpec", store: StoreUrl = None, json: JsonFile = None) -> None:
     """Quantize layer by layer and measure what each layer's quantization does to the model."""
     from qdash.answers.stored import load_sweep
     from qdash.cli.progress import compute
-    from qdash.spec import SweepSpec, checked
+    from qdash.store.runs import NewRun
     from qdash.store.store import Store
 
-    values: dict[str, object] = {
-        "observers": _several(observer),
-        "include": _several(include),
-        "weight_formats": _several(weight_format),
-        "activation_formats": _several(activation_format),
-    }
-    given = dict(locals())
-    named = {name: given[name] for name in SweepSpec.model_fields if name in given}
-    spec = checked(SweepSpec, **named | values)
     with Store.open(store) as opened:
-        run_id = opened.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
+        run_id = opened.runs.create(NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
         note(f"run {run_id}")
         compute(opened, run_id, spec.executor, "sweep")
         _report(load_sweep(opened, run_id).result(), json)
+
+
+def sweep_with_options() -> Callable[..., None]:
+    """`sweep` with an option for each field of the spec."""
+    from qdash.cli.options import with_options
+    from qdash.spec import SweepSpec
+
+    return with_options(sweep, SweepSpec, layers="GLOB")
 
 
 def resume(
@@ -90,7 +48,7 @@ def resume(
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
-        found = opened.run(run)
+        found = opened.runs.get(run)
         note(f"run {found.id}")
         done = compute(opened, found.id, "inline", found.kind)
         if done.kind == "sweep":
@@ -161,7 +119,3 @@ def _row(row: "LayerRow") -> tuple[str, ...]:
         shown(row.metric_delta),
         "–" if row.metric_delta is None else f"{shown(row.metric_delta_low)} … {shown(row.metric_delta_high)}",
     )
-
-
-def _several(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -7,27 +7,28 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from qdash.errors import QdashError
 from qdash.executors.base import Work, build_work
 from qdash.executors.scheduling import be_nice
 from qdash.faults import as_qdash_error
+from qdash.records.scores import Record
 
 
 def main() -> None:
     """Serves requests until stdin ends, which it does when the parent is gone, however it went."""
     requests, replies = _private_pipes()
     be_nice()
-    Child(requests, replies).serve()
+    WorkServer(requests, replies).serve()
 
 
-class Child:
+class WorkServer:
     """One Work, a request at a time; `stop` and the end of stdin are seen by a thread while it computes."""
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO):
         self._stdin, self._replies = requests, replies
-        self._requests: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[str, int, *tuple[object, ...]]] = queue.SimpleQueue()
         self._stopped_request = 0
         self._work: Work | None = None
 
@@ -43,12 +44,12 @@ class Child:
             except (Exception, SystemExit) as error:
                 self._reply(request, "error", _described(as_qdash_error(error)))
 
-    def _open(self, _request: int, kind: str, spec: str, artifacts: str, path: list[str]) -> Iterator[Any]:
+    def _open(self, _request: int, kind: str, spec: str, artifacts: str, path: list[str]) -> Iterator[Record]:
         sys.path[:] = path
         self._work = build_work(kind, spec, artifacts)
         return iter(())
 
-    def _advance(self, request: int, position: str | None) -> Iterator[Any]:
+    def _advance(self, request: int, position: str | None) -> Iterator[Record]:
         if self._work is None:
             raise QdashError("the work was not opened")
         return self._work.advance(position, lambda: self._stopped_request >= request)
@@ -64,7 +65,7 @@ class Child:
         except (EOFError, OSError, pickle.UnpicklingError):
             _end_group()
 
-    def _reply(self, request: int, what: str, value: Any) -> None:
+    def _reply(self, request: int, what: str, value: object) -> None:
         message = pickle.dumps((request, what, value))  # whole or not at all: it may refuse a value halfway
         self._replies.write(message)
         self._replies.flush()

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from qdash import errors
 from qdash.errors import QdashError
@@ -32,7 +32,7 @@ class ProcessExecutor(Executor):
     @contextmanager
     def open(self, kind: str, spec: str, artifacts: str) -> Iterator[Work]:
         """Starts the child, and kills it with everything it started when the context is left."""
-        child = _Child()
+        child = _ChildProcess()
         try:
             for _ in child.ask("open", kind, spec, artifacts, sys.path):
                 pass
@@ -44,7 +44,7 @@ class ProcessExecutor(Executor):
 class ProcessWork:
     """A Work whose computation happens in the child."""
 
-    def __init__(self, child: "_Child"):
+    def __init__(self, child: "_ChildProcess"):
         self._child = child
 
     def advance(self, position: str | None, should_stop: ShouldStop) -> Iterator[Record]:
@@ -55,7 +55,7 @@ class ProcessWork:
         """The child ends with the context that opened it, and everything it touched with it."""
 
 
-class _Child:
+class _ChildProcess:
     """The process, a request at a time; each reply carries the number of its request."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class _Child:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def ask(self, what: str, *arguments: Any, should_stop: ShouldStop = lambda: False) -> Iterator[Any]:
+    def ask(self, what: str, *arguments: object, should_stop: ShouldStop = lambda: False) -> Iterator[Record]:
         """Sends a request and yields what comes back; raises the error that ended it."""
         self._request += 1
         request, stopped = self._request, False
@@ -83,7 +83,7 @@ class _Child:
                     self._send("stop", request)
                     stopped = True
                 if reply is not None:
-                    yield _value(*reply)
+                    yield _record(*reply)
         except GeneratorExit:
             self._send("stop", request)
             raise
@@ -97,7 +97,7 @@ class _Child:
             if pipe is not None:
                 _close_quietly(pipe)
 
-    def _send(self, *message: Any) -> None:
+    def _send(self, *message: object) -> None:
         assert self._process.stdin is not None
         with suppress(OSError):  # where the child is gone, `_reply` finds out and tells why
             self._process.stdin.write(pickle.dumps(message))
@@ -127,10 +127,11 @@ class _Child:
             self._replies.put((self._request, "error", (["QdashError"], f"a record can't be read: {error}")))
 
 
-def _value(what: str, value: Any) -> Any:
+def _record(what: str, value: Any) -> Record:
     if what == "error":
         raise _error(*value)
-    return value
+    record: Record = value
+    return record
 
 
 def _error(classes: list[str], message: str) -> QdashError:
@@ -159,6 +160,6 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
             process.kill()
 
 
-def _close_quietly(pipe: Any) -> None:
+def _close_quietly(pipe: IO[bytes]) -> None:
     with suppress(OSError):  # unsent bytes for a dead child
         pipe.close()

@@ -50,10 +50,10 @@ def enqueue(store_url: str, run_id: str, *, start_worker: bool = True) -> None:
     Raises InputError where the run is done or unknown.
     """
     store = _store(store_url)
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if run.status == "done":
         raise InputError(f"the run {run.id} is done; there is nothing left to compute")
-    attempt = store.enqueued(run.id)
+    attempt = store.runs.queue(run.id)
     _client(store_url).enqueue(
         {
             "workflow_name": names.WORKFLOW,
@@ -70,18 +70,18 @@ def enqueue(store_url: str, run_id: str, *, start_worker: bool = True) -> None:
 def cancel(store_url: str, run_id: str) -> None:
     """Stops a run between two layers; what it has found stays. Raises InputError where it has ended already."""
     store = _store(store_url)
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if run.final:
         raise InputError(f"the run {run.id} is {run.status}; there is nothing to cancel")
-    store.request_cancel(run.id)
+    store.runs.request_cancel(run.id)
     if not driven(store, run):
-        store.settle_cancel(run.id)
+        store.runs.settle_cancel(run.id)
 
 
 def resume(store_url: str, run_id: str) -> None:
     """Goes on in a worker after the last finished step. Raises InputError where nothing is left to do."""
     store = _store(store_url)
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if driven(store, run) and not run.cancel_requested:
         raise InputError(f"the run {run.id} is running; there is nothing to resume")
     enqueue(store_url, run.id)
@@ -102,7 +102,7 @@ def ensure_worker(store_url: str) -> None:
 
 def worker_state(store_url: str) -> WorkerState:
     """Of the worker seen last."""
-    workers = _store(store_url).workers()
+    workers = _store(store_url).workers.list()
     if not workers:
         return WorkerState(False)
     last = max(workers, key=lambda worker: (is_alive(worker), worker.heartbeat))

@@ -4,7 +4,7 @@ import json
 
 from qdash.answers.recommendation import create_measure_run
 from qdash.errors import QdashError
-from qdash.store.runs import Run
+from qdash.store.runs import NewRun, Run
 from qdash.store.store import Store
 
 MEASURE = {"kind": "measure"}
@@ -22,13 +22,13 @@ def create_follow_up(store: Store, run: Run) -> str | None:
     wanted = json.loads(run.follow_up)
     if not isinstance(wanted, dict) or "kind" not in wanted:
         raise QdashError(f"the follow-up of run {run.id} names no kind: {run.follow_up[:80]}")
-    children = store.runs(kind=wanted["kind"], parent=run.id, limit=None)
+    children = store.runs.list(kind=wanted["kind"], parent=run.id, limit=None)
     if wanted == MEASURE:
         return children[-1].id if children else create_measure_run(store, run.id)
     spec = json.dumps(wanted["spec"]) if "spec" in wanted else run.follow_up
     for child in children:
         if child.spec == spec:
             return child.id
-    return store.create_run(
-        wanted["kind"], spec, model=run.model, data=run.data, title=run.title, parent=run.id, identity=run.identity
+    return store.runs.create(
+        NewRun(wanted["kind"], spec, model=run.model, data=run.data, title=run.title, parent=run.id)
     )

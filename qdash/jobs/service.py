@@ -53,7 +53,7 @@ class Service:
         DBOS(config=_config(self._store.url, self._name))
         register(self._store, lambda run_id: client.enqueue(self._store.url, run_id, start_worker=False))
         DBOS.launch()
-        self._store.announce_worker(self._name, home.host(), os.getpid())
+        self._store.workers.announce(self._name, home.host(), os.getpid())
         settle_abandoned(self._store)
         self._queue_lost_runs()
 
@@ -61,7 +61,7 @@ class Service:
         """Returns once no run has been waiting or running for so long."""
         busy_at = time.monotonic()
         while time.monotonic() - busy_at < idle_s:
-            self._store.beat_worker(self._name)
+            self._store.workers.beat(self._name)
             self._take_over_from_the_dead()
             if unfinished(self._store):
                 busy_at = time.monotonic()
@@ -70,30 +70,30 @@ class Service:
     def stop(self) -> None:
         """Leaves the store to the next worker."""
         LOG.info("worker %s leaves: nothing to do", self._name)
-        self._store.remove_worker(self._name)
+        self._store.workers.remove(self._name)
         DBOS.destroy()
 
     def _queue_lost_runs(self) -> None:
         """Queues runs again whose job is of an older format, or was never queued because a page died in between."""
         for run in unfinished(self._store):
             if client.ended(self._store.url, run):
-                self._store.set_status(run.id, "interrupted", error="its job ended without a word; resume it")
+                self._store.runs.set_status(run.id, "interrupted", error="its job ended without a word; resume it")
             else:
                 client.enqueue(self._store.url, run.id, start_worker=False)
 
     def _take_over_from_the_dead(self) -> None:
-        for worker in self._store.workers():
+        for worker in self._store.workers.list():
             if worker.name == self._name or client.is_alive(worker):
                 continue
             for job in DBOS.list_workflows(status="PENDING", executor_id=worker.name, load_input=False):
                 LOG.info("taking over %s from %s", job.workflow_id, worker.name)
                 DBOS.resume_workflow(job.workflow_id, queue_name=names.QUEUE)
-            self._store.remove_worker(worker.name)
+            self._store.workers.remove(worker.name)
 
 
 def unfinished(store: Store) -> list[Run]:
     """The durable runs that wait or run."""
-    runs = store.runs(status="queued", limit=None) + store.runs(status="running", limit=None)
+    runs = store.runs.list(status="queued", limit=None) + store.runs.list(status="running", limit=None)
     return [run for run in runs if run.attempt > 0]
 
 

@@ -8,7 +8,7 @@ from qdash import home
 from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Work
 from qdash.jobs.steps import driving, never, outcome, step, stopper
-from qdash.store.runs import FINAL
+from qdash.store.status import FINAL
 from qdash.store.store import Store
 
 EXECUTOR = "process"
@@ -33,14 +33,14 @@ class Session:
 
     def step(self) -> str | None:
         """The next position; None where the run needs no further step, for whatever reason its status tells."""
-        if self._store.settle_cancel(self._run_id) or self._store.standing(self._run_id)[0] in FINAL:
+        if self._store.runs.settle_cancel(self._run_id) or self._store.runs.standing(self._run_id)[0] in FINAL:
             return None
         try:
             position = self._advance()
         except QdashError as error:
             LOG.warning("run %s: %s", self._run_id, error)
             return None
-        return None if self._store.settle_cancel(self._run_id) else position
+        return None if self._store.runs.settle_cancel(self._run_id) else position
 
     def _advance(self) -> str | None:
         if self._work is None:
@@ -50,8 +50,8 @@ class Session:
             return step(self._store, self._run_id, work, stopper(self._store, self._run_id, never))
 
     def _start(self) -> Work:
-        run = self._store.run(self._run_id)
-        self._store.set_status(run.id, "running", host=home.host())
-        place = REGISTRY.create(EXECUTOR)
-        work: Work = self._open.enter_context(place.open(run.kind, run.spec, str(home.artifacts())))
+        run = self._store.runs.get(self._run_id)
+        self._store.runs.set_status(run.id, "running", host=home.host())
+        executor = REGISTRY.create(EXECUTOR)
+        work: Work = self._open.enter_context(executor.open(run.kind, run.spec, str(home.artifacts())))
         return work

@@ -11,7 +11,8 @@ from qdash.errors import InputError, InterruptedRun, QdashError
 from qdash.executors.base import REGISTRY, ShouldStop, Work
 from qdash.faults import as_qdash_error
 from qdash.records.scores import Progress, Record
-from qdash.store.runs import FINAL, Run
+from qdash.store.runs import Run
+from qdash.store.status import FINAL
 from qdash.store.store import Store
 
 OnRecord = Callable[[Record], None]
@@ -32,7 +33,7 @@ def step(
     """
     began = time.perf_counter()
     records = []
-    _, position = store.standing(run_id)
+    _, position = store.runs.standing(run_id)
     for record in work.advance(position, should_stop):
         records.append(record)
         if on_record is not None:
@@ -51,15 +52,15 @@ def drive(
     An error is stored with the run and raised; the position of the last finished step is kept in every case.
     """
     with outcome(store, run_id):
-        store.set_status(run_id, "running", host=home.host())
+        store.runs.set_status(run_id, "running", host=home.host())
         stop = stopper(store, run_id, should_stop)
         while step(store, run_id, work, stop, on_record) is not None:
-            if store.settle_cancel(run_id) or store.standing(run_id)[0] in FINAL:
+            if store.runs.settle_cancel(run_id) or store.runs.standing(run_id)[0] in FINAL:
                 break
             if should_stop():
-                store.set_status(run_id, "interrupted")
+                store.runs.set_status(run_id, "interrupted")
                 break
-    return store.run(run_id)
+    return store.runs.get(run_id)
 
 
 def run_inline(
@@ -71,11 +72,11 @@ def run_inline(
     on_record: OnRecord | None = None,
 ) -> Run:
     """Computes a run, new or begun, for the caller to wait for. `executor`: where its work happens."""
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     if run.status == "done":
         raise InputError(f"the run {run.id} is done; see it with: python -m qdash show {run.id}")
     with driving(store, run.id), outcome(store, run.id):
-        store.clear_cancel(run.id)
+        store.runs.clear_cancel(run.id)
         place = REGISTRY.create(executor)
         with place.open(run.kind, run.spec, str(home.artifacts())) as work:
             return drive(store, run.id, work, should_stop=should_stop, on_record=on_record)
@@ -111,9 +112,9 @@ def driven(store: Store, run: Run) -> bool:
 
 def settle_abandoned(store: Store) -> list[str]:
     """Marks runs as interrupted whose process is gone without a word; returns their ids. Durable jobs recover."""
-    gone = [run.id for run in store.runs(status="running") if run.attempt == 0 and not driven(store, run)]
+    gone = [run.id for run in store.runs.list(status="running") if run.attempt == 0 and not driven(store, run)]
     for run_id in gone:
-        store.set_status(run_id, "interrupted")
+        store.runs.set_status(run_id, "interrupted")
     return gone
 
 
@@ -123,13 +124,13 @@ def outcome(store: Store, run_id: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        store.set_status(run_id, "interrupted")
+        store.runs.set_status(run_id, "interrupted")
         raise InterruptedRun(f"interrupted; go on with: python -m qdash resume {run_id}") from None
     except InterruptedRun:
         raise
     except Exception as error:
         known = as_qdash_error(error)
-        store.set_status(run_id, "failed", error=" ".join(str(known).split()))
+        store.runs.set_status(run_id, "failed", error=" ".join(str(known).split()))
         raise known from error
 
 
@@ -142,7 +143,7 @@ def stopper(store: Store, run_id: str, should_stop: ShouldStop) -> ShouldStop:
         if should_stop():
             return True
         if time.monotonic() - asked_at > CANCEL_POLL_S:
-            asked_at, cancelled = time.monotonic(), store.cancel_requested(run_id)
+            asked_at, cancelled = time.monotonic(), store.runs.cancel_requested(run_id)
         return cancelled
 
     return stop

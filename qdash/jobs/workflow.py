@@ -20,7 +20,7 @@ def register(store: Store, enqueue: Callable[[str], None]) -> None:
 
     @DBOS.step(name="follow_up")
     def follow_up(run_id: str) -> str | None:
-        run = store.run(run_id)
+        run = store.runs.get(run_id)
         following = create_follow_up(store, run) if run.status == "done" else None
         if following is not None:
             enqueue(following)

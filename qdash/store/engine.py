@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -81,15 +80,14 @@ def _make_parent(file: Path) -> None:
         raise InputError(f"can't make the store's folder {file.parent}: {error.strerror}; choose another") from error
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
     _turn_wal_on(connection)
 
 
-def _turn_wal_on(connection: Any) -> None:
-    # The busy timeout doesn't help here: of two openers that both read and both want to write, SQLite tells one at
-    # once that the database is locked, for neither could ever go on.
+def _turn_wal_on(connection: sqlite3.Connection) -> None:
+    # Two openers that read and want to write would wait for ever, so SQLite tells one at once, whatever the timeout.
     until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:

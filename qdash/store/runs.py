@@ -1,21 +1,33 @@
 """Runs: what was asked, how far it is, what it cost."""
 
+import builtins
 import json
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from qdash.errors import InputError
+from qdash.store.lookup import NEWEST_FIRST, find
+from qdash.store.run_row import gone, touch
 from qdash.store.schema import RUN
+from qdash.store.status import FINAL, Status, status_values
 
-Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-STATUSES: tuple[str, ...] = get_args(Status)
-FINAL: tuple[str, ...] = ("done", "failed", "cancelled", "interrupted")
-LATEST = "latest"
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is asked. spec, follow_up: JSON text. parent: the run it belongs to, however its id is written."""
+
+    kind: str
+    spec: str
+    model: str
+    data: str
+    title: str = ""
+    parent: str | None = None
+    follow_up: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,6 @@ class Run:
     data: str
     title: str
     parent: str | None
-    identity: str
     follow_up: str | None
     facts: dict[str, Any] | None
     position: str | None
@@ -58,129 +69,135 @@ class Run:
         return self.status in FINAL
 
 
-def insert(connection: sa.Connection, values: Mapping[str, Any]) -> str:
-    """A new queued run; returns its id, such as `20261124-093012-4f2a`, which sorts by time."""
-    now = time.time()
-    defaults = {
-        "status": "queued",
-        "done": 0.0,
-        "total": 0.0,
-        "message": "",
-        "cancel_requested": False,
-        "attempt": 0,
-        "host": "",
-        "created": now,
-        "cost": "{}",
-        "revision": 1,
-    }
-    run_id = _new_id(now)
-    connection.execute(sa.insert(RUN).values(id=run_id, **defaults, **values))
-    return run_id
+class Runs:
+    """The runs of a store; each call is a transaction."""
+
+    def __init__(self, engine: sa.Engine):
+        self._engine = engine
+
+    def create(self, new: NewRun) -> str:
+        """A queued run; returns its id, such as `20261124-093012-4f2a`, which sorts by time."""
+        if new.parent is not None:
+            new = replace(new, parent=self.get(new.parent).id)
+        while True:
+            now = time.time()
+            run_id = _id(now)
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(sa.insert(RUN).values(**_NEW, **asdict(new), id=run_id, created=now))
+                return run_id
+            except IntegrityError:
+                time.sleep(2**-15)  # another process took this id within the same 15 microseconds
+
+    def get(self, run_id: str) -> Run:
+        """By id, a unique prefix of one, or `latest`. Raises InputError where there is no such run."""
+        with self._engine.connect() as connection:
+            return _run(find(connection, run_id))
+
+    def list(
+        self,
+        *,
+        kind: str | None = None,
+        parent: str | None = None,
+        status: Status | None = None,
+        model: str | None = None,
+        limit: int | None = 100,
+    ) -> builtins.list[Run]:
+        """Newest first; an argument that is None doesn't filter."""
+        filters = {"kind": kind, "parent": parent, "status": status, "model": model}
+        asked = (RUN.c[column] == value for column, value in filters.items() if value is not None)
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(RUN).where(*asked).order_by(*NEWEST_FIRST).limit(limit))
+            return [_run(row) for row in rows.mappings()]
+
+    def standing(self, run_id: str) -> tuple[Status, str | None]:
+        """Status and position of a run by its whole id, for every step to ask: its facts may be a megabyte.
+
+        Raises InputError where there is no such run.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(RUN.c.status, RUN.c.position).where(RUN.c.id == run_id)).first()
+        if row is None:
+            raise InputError(gone(run_id))
+        return row.status, row.position
+
+    def revision(self, run_id: str) -> int:
+        """A number that changes with anything about the run: the key of a page's cache. 0 where it is gone."""
+        with self._engine.connect() as connection:
+            return int(connection.scalar(sa.select(RUN.c.revision).where(RUN.c.id == run_id)) or 0)
+
+    def delete(self, run_id: str) -> None:
+        """The run with its scores and pins; artifacts may serve other runs. Raises InputError while it runs."""
+        run = self.get(run_id)
+        if run.status == "running":
+            raise InputError(f"the run {run.id} is running; cancel it first: python -m qdash cancel {run.id}")
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(RUN).where(RUN.c.id == run.id))
+
+    def set_status(self, run_id: str, status: Status, error: str | None = None, *, host: str | None = None) -> None:
+        """Sets status, times and error, and the machine that computes the run."""
+        values = status_values(status, error) | ({} if host is None else {"host": host})
+        self._touch(run_id, **values)
+
+    def queue(self, run_id: str) -> int:
+        """Marks the run as a durable job and returns the attempt; one that already waits or runs keeps its attempt."""
+        anew = sa.or_(RUN.c.attempt == 0, RUN.c.status.in_(FINAL))
+        with self._engine.begin() as connection:
+            touch(connection, run_id, cancel_requested=False)
+            statement = sa.update(RUN).where(RUN.c.id == run_id, anew, RUN.c.status != "done")
+            connection.execute(statement.values(attempt=RUN.c.attempt + 1, **status_values("queued")))
+            return int(connection.scalar(sa.select(RUN.c.attempt).where(RUN.c.id == run_id)) or 0)
+
+    def request_cancel(self, run_id: str) -> None:
+        """Asks whoever computes the run to stop between two layers."""
+        self._touch(run_id, cancel_requested=True)
+
+    def clear_cancel(self, run_id: str) -> None:
+        """Takes the request back."""
+        self._touch(run_id, cancel_requested=False)
+
+    def cancel_requested(self, run_id: str) -> bool:
+        """Also true where the run is gone: there is nobody left to compute for."""
+        with self._engine.connect() as connection:
+            return connection.scalar(sa.select(RUN.c.cancel_requested).where(RUN.c.id == run_id)) in (None, True)
+
+    def settle_cancel(self, run_id: str) -> bool:
+        """Turns a request into the status `cancelled`, unless the run is final or the request was taken back."""
+        asked = sa.and_(RUN.c.id == run_id, RUN.c.cancel_requested, RUN.c.status.in_(("queued", "running")))
+        statement = sa.update(RUN).where(asked).values(revision=RUN.c.revision + 1, **status_values("cancelled"))
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def _touch(self, run_id: str, **values: object) -> None:
+        with self._engine.begin() as connection:
+            touch(connection, run_id, **values)
 
 
-def select(connection: sa.Connection, text: str) -> Run:
-    """The run of an id, a unique prefix of one, or `latest`. Raises InputError otherwise."""
-    row = connection.execute(sa.select(RUN).where(RUN.c.id == text)).first()
-    if row is None:
-        row = _latest(connection) if text == LATEST else _by_prefix(connection, text)
-    return _run(row)
+# `identity` is a column of the first schema that nothing reads.
+_NEW = {
+    "status": "queued",
+    "identity": "",
+    "done": 0.0,
+    "total": 0.0,
+    "message": "",
+    "cancel_requested": False,
+    "attempt": 0,
+    "host": "",
+    "cost": "{}",
+    "revision": 1,
+}
 
 
-def standing(connection: sa.Connection, run_id: str) -> tuple[Status, str | None]:
-    """(status, position) of the run with this very id. Raises InputError where there is none."""
-    row = connection.execute(sa.select(RUN.c.status, RUN.c.position).where(RUN.c.id == run_id)).first()
-    if row is None:
-        raise InputError(_gone(run_id))
-    return row.status, row.position
-
-
-def listed(connection: sa.Connection, filters: Mapping[str, str | None], limit: int | None) -> list[Run]:
-    """The runs whose columns equal the filters that are not None, newest first."""
-    query = sa.select(RUN).order_by(RUN.c.created.desc(), RUN.c.id.desc()).limit(limit)
-    for column, value in filters.items():
-        if value is not None:
-            query = query.where(RUN.c[column] == value)
-    return [_run(row) for row in connection.execute(query)]
-
-
-def touch(connection: sa.Connection, run_id: str, **values: Any) -> int:
-    """Writes columns and returns the new revision. Raises InputError where the run is gone.
-
-    The first statement of every transaction on a run: it takes the row's lock, so revisions commit in order.
-    """
-    statement = sa.update(RUN).where(RUN.c.id == run_id).values(revision=RUN.c.revision + 1, **values)
-    revision = connection.scalar(statement.returning(RUN.c.revision))
-    if revision is None:
-        raise InputError(_gone(run_id))
-    return int(revision)
-
-
-def status_values(status: Status, error: str | None) -> dict[str, Any]:
-    """The columns that go with a status: its times, and an error that only a failed run keeps."""
-    if status not in STATUSES:
-        raise InputError(f"unknown status {status!r}; choose from {', '.join(STATUSES)}")
-    if status == "running":
-        return {"status": status, "error": error, "finished": None, "started": _first_start()}
-    return {"status": status, "error": error, "finished": time.time() if status in FINAL else None}
-
-
-def merged(connection: sa.Connection, run_id: str, column: str, new: Mapping[str, Any]) -> str:
-    """The JSON of a column's object with new keys laid over it."""
-    old = connection.scalar(sa.select(RUN.c[column]).where(RUN.c.id == run_id))
-    return json.dumps({**json.loads(old or "{}"), **new})
-
-
-def add_cost(connection: sa.Connection, run_id: str, spent: Iterable[Mapping[str, float]]) -> None:
-    """Adds what steps spent to the run's cost; of `peak_…` values the largest counts."""
-    cost = json.loads(connection.scalar(sa.select(RUN.c.cost).where(RUN.c.id == run_id)) or "{}")
-    for name, value in (pair for step in spent for pair in step.items()):
-        cost[name] = max(cost.get(name, 0.0), value) if name.startswith("peak_") else cost.get(name, 0.0) + value
-    connection.execute(sa.update(RUN).where(RUN.c.id == run_id).values(cost=json.dumps(cost)))
-
-
-def _gone(run_id: str) -> str:
-    return f"the run {run_id!r} is not in the store; it was deleted"
-
-
-def _first_start() -> Any:
-    return sa.func.coalesce(RUN.c.started, time.time())
-
-
-def _new_id(now: float) -> str:
+def _id(now: float) -> str:
     # The fraction of the second in 1/65536: short, and ids still sort by time within a second.
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S")
     return f"{stamp}-{int(now % 1 * 65536):04x}"
 
 
-def _latest(connection: sa.Connection) -> sa.Row[Any]:
-    row = connection.execute(sa.select(RUN).order_by(RUN.c.created.desc(), RUN.c.id.desc()).limit(1)).first()
-    if row is None:
-        raise InputError("there is no run in the store yet; start one with: python -m qdash sweep --model … --data …")
-    return row
-
-
-def _by_prefix(connection: sa.Connection, text: str) -> sa.Row[Any]:
-    begins = sa.func.substr(RUN.c.id, 1, len(text)) == text
-    rows = (
-        connection.execute(sa.select(RUN).where(begins).order_by(RUN.c.created.desc()).limit(4)).all() if text else []
-    )
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        raise InputError(f"several runs begin with {text!r} ({_ids(rows)}); write more of the id")
-    newest = connection.execute(sa.select(RUN.c.id).order_by(RUN.c.created.desc()).limit(3)).all()
-    known = f"the newest are {_ids(newest)}; list all with: python -m qdash runs" if newest else "the store is empty"
-    raise InputError(f"unknown run {text!r}; {known}")
-
-
-def _ids(rows: "list[sa.Row[Any]] | Any") -> str:
-    return ", ".join(row.id for row in rows)
-
-
-def _run(row: sa.Row[Any]) -> Run:
-    values = dict(row._mapping)
-    values["facts"] = None if row.facts is None else json.loads(row.facts)
-    values["cost"] = json.loads(row.cost)
+def _run(row: sa.RowMapping) -> Run:
+    values = {name: row[name] for name in Run.__dataclass_fields__}
+    values["facts"] = None if row["facts"] is None else json.loads(row["facts"])
+    values["cost"] = json.loads(row["cost"])
     for name in ("created", "started", "finished"):
-        values[name] = None if values[name] is None else datetime.fromtimestamp(values[name], UTC)
+        values[name] = None if row[name] is None else datetime.fromtimestamp(row[name], UTC)
     return Run(**values)

@@ -73,7 +73,7 @@ def _current_or_stop() -> Run | None:
 
 
 def _choose_run(current: Run | None) -> None:
-    runs = {run.id: run for run in state.store().runs(kind="sweep", limit=SHOWN_RUNS)}
+    runs = {run.id: run for run in state.store().runs.list(kind="sweep", limit=SHOWN_RUNS)}
     if current is None or not runs:
         return
     runs.setdefault(current.id, current)
@@ -91,8 +91,8 @@ def _choose_run(current: Run | None) -> None:
 def _show_state(run_id: str | None) -> None:
     """Of the run and of the worker."""
     store = state.store()
-    if run_id is not None and store.revision(run_id):
-        icon, color, word = STATUS[store.run(run_id).status]
+    if run_id is not None and store.runs.revision(run_id):
+        icon, color, word = STATUS[store.runs.get(run_id).status]
         st.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
     worker = worker_state(home.store_url())
     if worker.alive:

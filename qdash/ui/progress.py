@@ -21,13 +21,13 @@ GAP_S = 30.0  # between the end of a sweep and the birth of its follow-up at mos
 
 def unfinished(store: Store) -> list[Run]:
     """Every run that waits or runs, oldest first."""
-    runs = store.runs(status="running", limit=None) + store.runs(status="queued", limit=None)
+    runs = store.runs.list(status="running", limit=None) + store.runs.list(status="queued", limit=None)
     return sorted(runs, key=lambda run: run.created)
 
 
 def measurements_of(store: Store, run: Run) -> list[Run]:
     """The measurements that belong to a sweep, newest first."""
-    return store.runs(kind="measure", parent=run.id, limit=None) if run.kind == "sweep" else []
+    return store.runs.list(kind="measure", parent=run.id, limit=None) if run.kind == "sweep" else []
 
 
 def on_its_way(store: Store, run: Run) -> bool:

@@ -11,6 +11,7 @@ from qdash.errors import QdashError
 from qdash.jobs import client
 from qdash.registry import family
 from qdash.spec import Setting, Source, SweepSpec
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.words import escaped
 
@@ -51,7 +52,7 @@ def start_measuring_layers(store: Store, sweep: Sweep, setting: Setting, layers:
 def same_runs(store: Store, spec: SweepSpec) -> list[str]:
     """The ids of earlier sweeps with the very same settings, newest first."""
     text = spec.model_dump_json()
-    return [run.id for run in store.runs(kind="sweep", limit=500) if run.spec == text]
+    return [run.id for run in store.runs.list(kind="sweep", limit=500) if run.spec == text]
 
 
 def attempted(action: Callable[[], object], done: str = "") -> bool:
@@ -77,8 +78,8 @@ def resume(run_id: str) -> bool:
 
 
 def _queued(store: Store, kind: str, spec: Source, title: str = "", follow_up: str | None = None) -> str:
-    run_id = store.create_run(
-        kind, spec.model_dump_json(), model=spec.model, data=spec.data, title=title, follow_up=follow_up
+    run_id = store.runs.create(
+        NewRun(kind, spec.model_dump_json(), model=spec.model, data=spec.data, title=title, follow_up=follow_up)
     )
     client.enqueue(home.store_url(), run_id)
     return run_id

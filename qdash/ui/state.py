@@ -32,7 +32,7 @@ def current_run_id() -> str | None:
 def current_run() -> Run | None:
     """See `current_run_id`. Raises InputError where the URL names a run that is not in the store."""
     wanted = st.query_params.get(RUN)
-    run = store().run(wanted) if wanted else _looked_at_before() or latest_sweep(store())
+    run = store().runs.get(wanted) if wanted else _looked_at_before() or latest_sweep(store())
     if run is not None:
         _keep(RUN, run.id)
     return run
@@ -43,7 +43,7 @@ def current_sweep_run() -> Run | None:
     run = current_run()
     if run is None or run.kind == "sweep":
         return run
-    return store().run(run.parent) if run.parent else None
+    return store().runs.get(run.parent) if run.parent else None
 
 
 def select_run(run_id: str) -> None:
@@ -62,12 +62,12 @@ def forget_run(run_id: str) -> None:
 
 def load(run_id: str) -> Sweep:
     """A sweep with all scores, shared and read-only. Raises InputError where it has found nothing yet."""
-    return _sweep(home.store_url(), run_id, store().revision(run_id))
+    return _sweep(home.store_url(), run_id, store().runs.revision(run_id))
 
 
 def result(run_id: str) -> SweepResult:
     """Everything under all settings, shared and read-only."""
-    return _result(home.store_url(), run_id, store().revision(run_id))
+    return _result(home.store_url(), run_id, store().runs.revision(run_id))
 
 
 def answer(sweep: Sweep, setting: Setting) -> SettingResult:
@@ -89,8 +89,8 @@ def facts(run: Run) -> RunFacts | None:
 
 def points(run_id: str, setting: Setting) -> Sequence[Point]:
     """The measured curve of a sweep under a setting, shared and read-only; empty while nothing is measured."""
-    revisions = tuple((run.id, run.revision) for run in store().runs(kind="measure", parent=run_id, limit=None))
-    return _points(home.store_url(), run_id, setting.model_dump_json(), store().revision(run_id), revisions)
+    revisions = tuple((run.id, run.revision) for run in store().runs.list(kind="measure", parent=run_id, limit=None))
+    return _points(home.store_url(), run_id, setting.model_dump_json(), store().runs.revision(run_id), revisions)
 
 
 def selected_layer(sweep: Sweep | None = None) -> str | None:
@@ -168,7 +168,7 @@ def _remembered(name: str) -> str:
 def _looked_at_before() -> Run | None:
     run_id = st.session_state.get(_remembered(RUN))
     try:
-        return store().run(run_id) if run_id else None
+        return store().runs.get(run_id) if run_id else None
     except InputError:  # deleted meanwhile
         return None
 
@@ -196,7 +196,7 @@ def _answer(url: str, run_id: str, revision: int, setting: str) -> SettingResult
 
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _facts(url: str, run_id: str, revision: int) -> RunFacts:
-    return read_facts(_store(url).run(run_id).facts or {})
+    return read_facts(_store(url).runs.get(run_id).facts or {})
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)

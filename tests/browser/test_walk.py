@@ -187,9 +187,9 @@ def test_killing_the_server_or_the_worker_loses_nothing(victim, server, browser)
     visit = Visit(browser, server.url)
     visit.page.goto(server.url)
     store = Store.open(server.store_url)
-    _await(lambda: any(run.done for run in store.runs(kind="sweep")), "the demo's sweep did not begin")
-    (run,) = store.runs(kind="sweep")
-    found = {(s.kind, s.subject, s.batch): s.sums for s in store.scores(run.id, samples=False)}
+    _await(lambda: any(run.done for run in store.runs.list(kind="sweep")), "the demo's sweep did not begin")
+    (run,) = store.runs.list(kind="sweep")
+    found = {(s.kind, s.subject, s.batch): s.sums for s in store.scores.read(run.id)}
     visit._context.close()
     if victim == "server":
         server.end(signal.SIGKILL)
@@ -197,8 +197,8 @@ def test_killing_the_server_or_the_worker_loses_nothing(victim, server, browser)
         killed = worker_state(server.store_url).pid
         server.end_worker(signal.SIGKILL)
         _await(lambda: ensure_worker(server.store_url) or worker_state(server.store_url).pid != killed, "no new worker")
-    _await(lambda: store.run(run.id).status == "done", "the sweep was not finished", seconds=120)
-    after = {(s.kind, s.subject, s.batch): s.sums for s in store.scores(run.id, samples=False)}
+    _await(lambda: store.runs.get(run.id).status == "done", "the sweep was not finished", seconds=120)
+    after = {(s.kind, s.subject, s.batch): s.sums for s in store.scores.read(run.id)}
     assert found
     assert all(after[key]["seconds"] == sums["seconds"] for key, sums in found.items())  # kept, not measured again
     store.close()

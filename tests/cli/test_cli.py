@@ -10,6 +10,8 @@ import time
 import pytest
 from cli_helpers import qdash
 
+from qdash.spec import SweepSpec
+
 SWEEP = ["sweep", "--model", "demo:digits-resnet", "--data", "demo:digits"]
 
 
@@ -57,13 +59,21 @@ def test_help_of_every_command():
         assert "--json" in done.stdout, command
 
 
+def test_a_sweep_has_an_option_for_every_field_of_its_spec():
+    told = " ".join(qdash("sweep", "--help").stdout.split())
+    for name, field in SweepSpec.model_fields.items():
+        singular = name.removesuffix("s") if isinstance(field.default, tuple) else name
+        assert f" --{singular.replace('_', '-')} " in told
+        assert field.description in told.replace("- ", "-")
+
+
 def test_help_and_list_don_t_import_torch():
     code = (
         "import sys, contextlib, io\n"
         "from qdash.cli.app import run\n"
         "with contextlib.redirect_stdout(io.StringIO()):\n"
-        "    run(['--help']); [run(['list', f]) for f in sys.argv[1:]]\n"
-        "assert 'torch' not in sys.modules and 'streamlit' not in sys.modules\n"
+        "    run(['--help']); run(['sweep', '--help']); [run(['list', f]) for f in sys.argv[1:]]\n"
+        "assert not {'torch', 'streamlit', 'pandas', 'scipy', 'dbos'} & set(sys.modules)\n"
     )
     families = ["observers", "formats", "granularities", "metrics", "methods", "models", "datasets", "executors"]
     done = subprocess.run([sys.executable, "-c", code, *families, "modes", "layers", "recommenders"], check=False)

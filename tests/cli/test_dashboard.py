@@ -15,6 +15,7 @@ import pytest
 from cli_helpers import qdash
 
 from qdash.jobs.client import worker_state
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_pages_and_settings_are_those_of_the_project(installed, tmp_path):
 
 def test_it_serves_the_page_and_ends_with_its_process(installed, tmp_path):
     with Store.open(f"sqlite:///{tmp_path / 'qdash.sqlite'}") as store:
-        store.create_run("sweep", "{}", model="m", data="d")  # a store with a run starts no demo
+        store.runs.create(NewRun("sweep", "{}", "m", "d"))  # a store with a run starts no demo
         url = store.url
     port = _free_port()
     command = [sys.executable, "-m", "qdash", "app", "--port", str(port), "--server.headless", "true"]

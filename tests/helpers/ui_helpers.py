@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from qdash.answers.recommendation import create_measure_run
 from qdash.jobs.steps import run_inline
 from qdash.spec import SweepSpec, checked
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 KINDS = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "text", "metric")
@@ -32,7 +33,7 @@ def swept_home(folder: Path, model: str, *, curve: bool = False, **values: Any) 
         patch.delenv("QDASH_STORE_URL", raising=False)
         spec = checked(SweepSpec, model=f"demo:digits-{model}", data="demo:digits", **values)
         with Store.open() as store:
-            sweep = store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data)
+            sweep = store.runs.create(NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
             run_inline(store, sweep)
             if curve:
                 run_inline(store, create_measure_run(store, sweep))

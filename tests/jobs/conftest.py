@@ -34,12 +34,12 @@ def store() -> Iterator[Store]:
 
 def _end_workers(store: Store) -> None:
     deadline = time.monotonic() + 5
-    for worker in store.workers():
+    for worker in store.workers.list():
         with suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
     lock = client.worker_lock(home.store_url())
     while client._held(lock) and time.monotonic() < deadline:
-        for worker in store.workers():  # one may have announced itself only now
+        for worker in store.workers.list():  # one may have announced itself only now
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
         time.sleep(0.05)

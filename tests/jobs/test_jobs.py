@@ -17,7 +17,7 @@ from qdash.errors import InputError
 from qdash.executors.spawning import environment
 from qdash.jobs import client, names
 from qdash.jobs.follow_up import create_follow_up
-from qdash.store.runs import Run
+from qdash.store.runs import NewRun, Run
 from qdash.store.store import Store
 
 KIND = "qdash.testing.work:RehearsedWork"
@@ -25,12 +25,12 @@ KIND = "qdash.testing.work:RehearsedWork"
 
 def _run(store: Store, *, follow_up: str | None = None, **spec: object) -> str:
     text = json.dumps({"steps": 3, **spec})
-    return store.create_run(KIND, text, model="m", data="d", follow_up=follow_up)
+    return store.runs.create(NewRun(KIND, text, model="m", data="d", follow_up=follow_up))
 
 
 def _wait(store: Store, run_id: str, condition: Callable[[Run], bool], within_s: float = 60) -> Run:
     deadline = time.monotonic() + within_s
-    while not condition(run := store.run(run_id)):
+    while not condition(run := store.runs.get(run_id)):
         assert time.monotonic() < deadline, f"{run}\n{_log()}"
         time.sleep(0.05)
     return run
@@ -68,7 +68,7 @@ def test_a_queued_run_starts_a_worker_that_computes_it_in_a_child(
     client.enqueue(store.url, run_id)
     client.enqueue(store.url, run_id)
     run = _wait(store, run_id, lambda r: r.final)
-    assert (run.status, run.attempt, len(store.scores(run_id))) == ("done", 1, 12)
+    assert (run.status, run.attempt, len(store.scores.read(run_id))) == ("done", 1, 12)
     worker = client.worker_state(store.url)
     assert (worker.alive, worker.name) == (True, names.worker_name())
     assert worker.pid is not None
@@ -87,11 +87,11 @@ def test_a_killed_worker_s_job_goes_on_and_no_finished_step_is_repeated(store: S
     _wait(store, run_id, lambda r: r.done >= 2)
     killed = _worker_pid(store)
     os.kill(killed, signal.SIGKILL)
-    finished = store.run(run_id).done
+    finished = store.runs.get(run_id).done
     assert _wait_until(lambda: not client.worker_state(store.url).alive, 5)
     client.ensure_worker(store.url)
     run = _wait(store, run_id, lambda r: r.final)
-    assert (run.status, run.attempt, len(store.scores(run_id))) == ("done", 1, 16)
+    assert (run.status, run.attempt, len(store.scores.read(run_id))) == ("done", 1, 16)
     assert _worker_pid(store) != killed
     times = Counter(_steps(log))
     assert sorted(times) == list(range(4))
@@ -123,14 +123,14 @@ def test_a_waiting_run_is_cancelled_at_once_and_runs_are_computed_one_at_a_time(
     for run_id in (first, second, third):
         client.enqueue(store.url, run_id)
     client.cancel(store.url, second)
-    assert store.run(second).status == "cancelled"
+    assert store.runs.get(second).status == "cancelled"
     runs = [_wait(store, run_id, lambda r: r.final) for run_id in (first, third)]
     assert [run.status for run in runs] == ["done", "done"]
     early, late = sorted(runs, key=lambda run: run.started or run.created)
     assert late.started is not None
     assert early.finished is not None
     assert late.started >= early.finished
-    assert store.scores(second) == []
+    assert store.scores.read(second) == []
 
 
 @pytest.mark.parametrize(("how", "told"), [("kill", "signal 9"), ("unknown name", "unknown observer 'mean'")])
@@ -168,7 +168,7 @@ def test_an_idle_worker_leaves_and_the_next_job_starts_another(store: Store, mon
     first = _run(store)
     client.enqueue(store.url, first)
     _wait(store, first, lambda r: r.final)
-    assert _wait_until(lambda: store.workers() == [])
+    assert _wait_until(lambda: store.workers.list() == [])
     assert not client.worker_state(store.url).alive
     second = _run(store)
     client.enqueue(store.url, second)  # perhaps while the first worker still holds its lock
@@ -178,7 +178,7 @@ def test_an_idle_worker_leaves_and_the_next_job_starts_another(store: Store, mon
 
 def test_a_run_that_was_marked_but_never_queued_is_found_by_the_next_worker(store: Store) -> None:
     run_id = _run(store)
-    store.enqueued(run_id)  # and the page died here
+    store.runs.queue(run_id)  # and the page died here
     client.ensure_worker(store.url)
     assert _wait(store, run_id, lambda r: r.final).status == "done"
 
@@ -196,12 +196,12 @@ def test_the_job_of_a_dead_machine_is_taken_over(store: Store) -> None:
     run_id = _run(store)
     client.enqueue(store.url, run_id, start_worker=False)
     _claim_as(store, "another-machine:all")
-    store.announce_worker("another-machine:all", "another-machine", 1)
+    store.workers.announce("another-machine:all", "another-machine", 1)
     with store._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE worker SET heartbeat = heartbeat - 3600")
     client.ensure_worker(store.url)
     assert _wait(store, run_id, lambda r: r.final).status == "done"
-    assert [worker.name for worker in store.workers()] == [names.worker_name()]
+    assert [worker.name for worker in store.workers.list()] == [names.worker_name()]
 
 
 def _claim_as(store: Store, executor: str) -> None:
@@ -218,20 +218,21 @@ def test_a_finished_run_s_follow_up_is_computed(store: Store) -> None:
     run_id = _run(store, follow_up=text)
     client.enqueue(store.url, run_id)
     _wait(store, run_id, lambda r: r.final)
-    assert _wait_until(lambda: bool(store.runs(parent=run_id)))
-    (child,) = store.runs(parent=run_id)
+    assert _wait_until(lambda: bool(store.runs.list(parent=run_id)))
+    (child,) = store.runs.list(parent=run_id)
     assert (child.kind, json.loads(child.spec), child.model) == (KIND, {"steps": 1}, "m")
     assert _wait(store, child.id, lambda r: r.final).status == "done"
 
 
 def test_a_follow_up_is_made_once_and_without_a_spec_is_its_own(store: Store) -> None:
     text = json.dumps({"kind": "measure", "top": 3})
-    run = store.run(_run(store, follow_up=text))
+    run = store.runs.get(_run(store, follow_up=text))
     first = create_follow_up(store, run)
     assert create_follow_up(store, run) == first
     assert first is not None
-    assert (store.run(first).kind, store.run(first).spec, store.run(first).parent) == ("measure", text, run.id)
-    assert create_follow_up(store, store.run(first)) is None
+    following = store.runs.get(first)
+    assert (following.kind, following.spec, following.parent) == ("measure", text, run.id)
+    assert create_follow_up(store, following) is None
 
 
 def test_dbos_keeps_its_tables_beside_the_store(store: Store) -> None:
@@ -247,8 +248,9 @@ def test_dbos_keeps_its_tables_beside_the_store(store: Store) -> None:
 def test_queueing_prints_nothing_and_imports_dbos_only_then() -> None:
     code = (
         "import sys; from qdash.jobs import client; from qdash.store.store import Store\n"
+        "from qdash.store.runs import NewRun\n"
         "assert not {'dbos', 'torch', 'streamlit', 'pandas'} & set(sys.modules)\n"
-        "s = Store.open(); r = s.create_run('probe', '{}', model='m', data='d')\n"
+        "s = Store.open(); r = s.runs.create(NewRun('probe', '{}', 'm', 'd'))\n"
         "client.enqueue(s.url, r, start_worker=False)\n"
         "assert 'dbos' in sys.modules and not {'torch', 'streamlit'} & set(sys.modules)"
     )

@@ -21,11 +21,12 @@ def old_home(_home: None) -> None:
 
 
 def test_a_cancelled_durable_run_goes_on_in_a_worker(old_home: None, store: Store) -> None:
-    before = store.run(CANCELLED)
+    before = store.runs.get(CANCELLED)
     client.resume(store.url, CANCELLED)
     deadline = time.monotonic() + 90
-    while not (run := store.run(CANCELLED)).final:
+    while not (run := store.runs.get(CANCELLED)).final:
         assert time.monotonic() < deadline, run
         time.sleep(0.05)
     assert (run.status, run.error, run.attempt) == ("done", None, before.attempt + 1)
-    assert len(store.scores(CANCELLED, kind="layer")) == 12 * len(before.facts["layers"])
+    layers = [score for score in store.scores.read(CANCELLED) if score.kind == "layer"]
+    assert len(layers) == 12 * len(before.facts["layers"])

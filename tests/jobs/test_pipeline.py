@@ -9,13 +9,14 @@ from qdash.errors import DataError, InputError, InterruptedRun, QdashError
 from qdash.executors.base import ShouldStop
 from qdash.jobs.steps import drive, driven, driving, run_inline, settle_abandoned, step
 from qdash.records.scores import Progress, Record, Score
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 KIND = "qdash.testing.work:RehearsedWork"
 
 
 def _run(store: Store, **spec: object) -> str:
-    return store.create_run(KIND, json.dumps({"steps": 3, **spec}), model="m", data="d")
+    return store.runs.create(NewRun(KIND, json.dumps({"steps": 3, **spec}), model="m", data="d"))
 
 
 class Scripted:
@@ -40,10 +41,10 @@ def test_a_run_is_computed_to_its_end(store: Store, executor: str) -> None:
     run_id = _run(store)
     run = run_inline(store, run_id, executor, on_record=seen.append)
     assert (run.status, run.done, run.total, run.error) == ("done", 3, 3, None)
-    assert [(s.batch, s.subject) for s in store.scores(run_id)] == sorted(
+    assert [(s.batch, s.subject) for s in store.scores.read(run_id)] == sorted(
         ((s.batch, s.subject) for s in seen if isinstance(s, Score)), key=lambda key: (key[1], key[0])
     )
-    assert len(store.scores(run_id)) == 12
+    assert len(store.scores.read(run_id)) == 12
     assert run.facts is not None
     assert run.facts["layers"] == 4
     with pytest.raises(InputError, match=r"is done; see it with: python -m qdash show"):
@@ -54,7 +55,7 @@ def test_a_step_starts_where_the_store_stands(store: Store) -> None:
     run_id, work = _run(store), Scripted()
     assert [step(store, run_id, work) for _ in range(3)] == ["1", "2", None]
     assert work.positions == [None, "1", "2"]
-    assert store.run(run_id).status == "done"
+    assert store.runs.get(run_id).status == "done"
 
 
 def test_ctrl_c_interrupts_and_keeps_the_position(store: Store) -> None:
@@ -62,7 +63,7 @@ def test_ctrl_c_interrupts_and_keeps_the_position(store: Store) -> None:
     with pytest.raises(InterruptedRun, match=f"qdash resume {run_id}") as caught:
         drive(store, run_id, Scripted(KeyboardInterrupt()))
     assert caught.value.exit_code == 130
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     assert (run.status, run.position) == ("interrupted", "1")
     work = Scripted()
     assert drive(store, run_id, work).status == "done"
@@ -73,16 +74,16 @@ def test_wall_seconds_add_up_over_resumptions(store: Store) -> None:
     run_id = _run(store, seconds=0.2)
     with pytest.raises(QdashError):
         drive(store, run_id, Scripted(ValueError("x")))
-    first = store.run(run_id).cost["wall_s"]
+    first = store.runs.get(run_id).cost["wall_s"]
     run_inline(store, run_id)
-    assert store.run(run_id).cost["wall_s"] > first + 0.3
+    assert store.runs.get(run_id).cost["wall_s"] > first + 0.3
 
 
 def test_a_failure_is_stored_in_one_line_and_raised(store: Store) -> None:
     run_id = _run(store)
     with pytest.raises(DataError, match="no labels"):
         drive(store, run_id, Scripted(DataError("no labels;\ngive y")))
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     assert (run.status, run.error, run.position) == ("failed", "no labels; give y", "1")
 
 
@@ -90,7 +91,7 @@ def test_an_unexpected_failure_has_a_reference(store: Store) -> None:
     run_id = _run(store)
     with pytest.raises(QdashError, match="unexpected ValueError: oops; reference"):
         drive(store, run_id, Scripted(ValueError("oops")))
-    assert "reference" in (store.run(run_id).error or "")
+    assert "reference" in (store.runs.get(run_id).error or "")
 
 
 @pytest.mark.parametrize("executor", ["inline", "process"])
@@ -98,7 +99,7 @@ def test_a_work_that_can_t_be_opened_fails_its_run(store: Store, executor: str) 
     run_id = _run(store, refuse=True)
     with pytest.raises(DataError):
         run_inline(store, run_id, executor)
-    assert store.run(run_id).error == "the samples have no labels; give y"
+    assert store.runs.get(run_id).error == "the samples have no labels; give y"
 
 
 def test_a_cancel_request_ends_a_run_between_layers(store: Store) -> None:
@@ -108,13 +109,13 @@ def test_a_cancel_request_ends_a_run_between_layers(store: Store) -> None:
     def on_record(record: Record) -> None:
         seen.append(record)
         if len(seen) == 2:
-            store.request_cancel(run_id)
+            store.runs.request_cancel(run_id)
 
     run = run_inline(store, run_id, on_record=on_record)
     assert (run.status, run.position) == ("cancelled", "0")
-    assert 1 <= len(store.scores(run_id)) < 4
+    assert 1 <= len(store.scores.read(run_id)) < 4
     assert run_inline(store, run_id).status == "done"
-    assert len(store.scores(run_id)) == 12
+    assert len(store.scores.read(run_id)) == 12
 
 
 def test_a_caller_can_stop_a_run(store: Store) -> None:
@@ -133,11 +134,11 @@ def test_a_run_whose_process_vanished_is_interrupted(store: Store) -> None:
 
     gone, alive, durable, elsewhere = (_run(store) for _ in range(4))
     for run_id in (gone, alive):
-        store.set_status(run_id, "running", host=home.host())
-    store.enqueued(durable)
-    store.set_status(durable, "running", host=home.host())
-    store.set_status(elsewhere, "running", host="another-machine")
+        store.runs.set_status(run_id, "running", host=home.host())
+    store.runs.queue(durable)
+    store.runs.set_status(durable, "running", host=home.host())
+    store.runs.set_status(elsewhere, "running", host="another-machine")
     with driving(store, alive):
-        assert driven(store, store.run(alive))
+        assert driven(store, store.runs.get(alive))
         assert settle_abandoned(store) == [gone]
-    assert store.run(gone).status == "interrupted"
+    assert store.runs.get(gone).status == "interrupted"

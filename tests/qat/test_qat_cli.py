@@ -107,13 +107,13 @@ def test_interrupted_training_goes_on_where_it_stood(swept):
         going_on.send_signal(signal.SIGINT)
         going_on.wait(timeout=60)
     with _store(environment) as store:
-        steps = [score.batch for score in store.scores(run_id, "training")]
+        steps = [score.batch for score in store.scores.read(run_id) if score.kind == "training"]
     assert steps == list(range(len(steps)))
 
 
 def trained(environment, run_id):
     with _store(environment) as store:
-        return len(store.scores(run_id, "training"))
+        return sum(score.kind == "training" for score in store.scores.read(run_id))
 
 
 def _store(environment):

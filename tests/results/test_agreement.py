@@ -15,6 +15,7 @@ from qdash.records.scores import Facts
 from qdash.results.agreement import agreement, most_sampled, spearman
 from qdash.results.tally import Tallies
 from qdash.spec import SweepSpec
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 ESTIMATE = SweepSpec(
@@ -34,7 +35,7 @@ def store(tmp_path):
 
 
 def stored(store, spec, **values):
-    return store.create_run("sweep", spec.model_dump_json(), model=spec.model, data=spec.data, **values)
+    return store.runs.create(NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data, **values))
 
 
 def changed(**values):
@@ -103,7 +104,7 @@ def test_measuring_runs_share_everything_that_decides_a_layers_number(store):
 
 
 def test_a_sweep_of_another_version_is_passed_over(store):
-    store.create_run("sweep", '{"gone": 1}', model=ESTIMATE.model, data=ESTIMATE.data)
+    store.runs.create(NewRun("sweep", '{"gone": 1}', model=ESTIMATE.model, data=ESTIMATE.data))
     assert measuring_runs(store, ESTIMATE, SETTING) == []
 
 
@@ -131,9 +132,9 @@ def test_a_pattern_made_of_names_means_just_these(name):
 def test_a_measurement_is_the_same_sweep_of_some_layers_under_one_setting(store):
     run_id = stored(store, ESTIMATE)
     store.save(run_id, [Facts({"layers": []})])
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     sweep = Sweep(run, ESTIMATE, RunFacts(), Tallies())
-    child = store.run(create_measuring_run(store, sweep, SETTING, ["fc", "lstm"]))
+    child = store.runs.get(create_measuring_run(store, sweep, SETTING, ["fc", "lstm"]))
     spec = SweepSpec.model_validate_json(child.spec)
     assert (child.kind, child.parent, child.follow_up, child.title) == ("sweep", run_id, None, "2 layers measured")
     assert spec.method == "one_at_a_time"
@@ -155,6 +156,6 @@ def test_an_infinite_difference_has_no_place():
 def test_a_measurement_of_some_layers_is_not_the_latest_sweep(store):
     parent = stored(store, ESTIMATE)
     store.save(parent, [Facts({"layers": []})])
-    child = store.create_run("sweep", ESTIMATE.model_dump_json(), model="m", data="d", parent=parent)
+    child = store.runs.create(NewRun("sweep", ESTIMATE.model_dump_json(), model="m", data="d", parent=parent))
     assert load_sweep(store, "latest").run.id == parent
-    assert store.run("latest").id == child
+    assert store.runs.get("latest").id == child

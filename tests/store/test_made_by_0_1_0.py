@@ -43,6 +43,10 @@ def assert_holds(old, new, where=""):
         assert new == old, where
 
 
+def layer_sums(store):
+    return {(s.subject, s.batch): dict(s.sums) for s in store.scores.read(CANCELLED) if s.kind == "layer"}
+
+
 @pytest.mark.usefixtures("old_home")
 @pytest.mark.parametrize("run", SHOWN)
 def test_a_run_shows_what_it_showed(run):
@@ -54,20 +58,20 @@ def test_the_recommendation_is_read_from_what_was_measured():
     old = json.loads((MADE / "shown" / f"recommend-{SWEEP}.json").read_text())
     assert_holds(old, said("recommend", SWEEP))
     with Store.open() as store:
-        assert len(store.runs(kind="measure")) == 1
+        assert len(store.runs.list(kind="measure")) == 1
 
 
 @pytest.mark.usefixtures("old_home")
 def test_the_cancelled_run_goes_on_where_it_stood():
     with Store.open() as store:
-        before = store.run(CANCELLED)
+        before = store.runs.get(CANCELLED)
         assert (before.status, before.position) == ("cancelled", "1:0")
-        kept = {(s.subject, s.batch): dict(s.sums) for s in store.scores(CANCELLED, kind="layer")}
+        kept = layer_sums(store)
     resumed = said("resume", CANCELLED)
     assert {row["status"] for row in resumed["layers"]} == {"ok"}
     assert {row["samples"] for row in resumed["layers"]} == {96}
     with Store.open() as store:
-        after = {(s.subject, s.batch): dict(s.sums) for s in store.scores(CANCELLED, kind="layer")}
-        assert store.run(CANCELLED).cost["wall_s"] > before.cost["wall_s"]
+        after = layer_sums(store)
+        assert store.runs.get(CANCELLED).cost["wall_s"] > before.cost["wall_s"]
     assert {key: after[key] for key in kept} == kept  # nothing that was done is done again
     assert len(after) == 12 * len(resumed["layers"])

@@ -19,6 +19,7 @@ from qdash import home
 from qdash.errors import InputError
 from qdash.executors.spawning import environment
 from qdash.store.engine import HEAD, MIGRATIONS, connect, upgrade
+from qdash.store.runs import NewRun
 from qdash.store.schema import METADATA, VERSION
 from qdash.store.store import Store
 
@@ -73,10 +74,11 @@ def test_sqlite_is_set_up_for_a_writer_and_many_readers(tmp_path: Path) -> None:
 
 OPENER = """
 import sys, time
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 while time.time() < float(sys.argv[2]): pass
 with Store.open(sys.argv[1]) as store:
-    store.create_run("sweep", "{}", model="m", data="d")
+    store.runs.create(NewRun("sweep", "{}", model="m", data="d"))
 """
 
 
@@ -90,7 +92,7 @@ def test_processes_that_open_one_new_store_at_once_don_t_clash(url: str) -> None
     errors = [process.communicate(timeout=30)[1].decode() for process in processes]
     assert errors == ["", "", ""]
     with Store.open(url) as store:
-        assert len(store.runs()) == 3
+        assert len(store.runs.list()) == 3
 
 
 def test_a_new_store_that_another_opener_is_writing_is_waited_for(tmp_path: Path) -> None:
@@ -110,9 +112,9 @@ def test_a_new_store_that_another_opener_is_writing_is_waited_for(tmp_path: Path
 
 def test_a_store_is_opened_again_with_its_runs(url: str) -> None:
     with Store.open(url) as store:
-        run_id = store.create_run("sweep", "{}", model="m", data="d")
+        run_id = store.runs.create(NewRun("sweep", "{}", model="m", data="d"))
     with Store.open(url) as store:
-        assert store.run("latest").id == run_id
+        assert store.runs.get("latest").id == run_id
 
 
 def test_without_a_url_the_store_lies_in_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

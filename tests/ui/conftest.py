@@ -13,6 +13,7 @@ from ui_helpers import swept_home
 
 from qdash.jobs import client
 from qdash.records.scores import Facts, Progress
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def mobilenet(home: Path, mobilenet_home: Path) -> str:
     """The store holds the finished sweep of the MobileNet; its id."""
     shutil.copytree(mobilenet_home, home)
     with Store.open() as store:
-        return store.runs(kind="sweep")[0].id
+        return store.runs.list(kind="sweep")[0].id
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def enqueue(store_url: str, run_id: str, *, start_worker: bool = True) -> None:
         ids.append(run_id)
         with Store.open(store_url) as store:
-            store.enqueued(run_id)
+            store.runs.queue(run_id)
 
     monkeypatch.setattr(client, "enqueue", enqueue)
     monkeypatch.setattr(client, "ensure_worker", lambda store_url: None)
@@ -72,7 +73,7 @@ def done(home: Path, real_home: Path) -> str:
     """The store holds a finished sweep; its id."""
     shutil.copytree(real_home, home)
     with Store.open() as store:
-        return store.runs(kind="sweep")[0].id
+        return store.runs.list(kind="sweep")[0].id
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def failed(done: str) -> str:
     """A newer sweep has failed before it found anything; its id."""
     with Store.open() as store:
         run_id = _copy(store, done)
-        store.set_status(run_id, "failed", error="model 'python:net.py:build' has no callable 'build'; name one")
+        store.runs.set_status(run_id, "failed", error="model 'python:net.py:build' has no callable 'build'; name one")
         return run_id
 
 
@@ -89,10 +90,10 @@ def running(done: str) -> str:
     """A newer sweep is under way, its first batch measured; its id."""
     with Store.open() as store:
         run_id = _copy(store, done)
-        store.enqueued(run_id)
-        store.set_status(run_id, "running", host="elsewhere")
-        first = [score for score in store.scores(done) if score.batch == 0]
-        facts = store.run(done).facts or {}
+        store.runs.queue(run_id)
+        store.runs.set_status(run_id, "running", host="elsewhere")
+        first = [score for score in store.scores.read(done) if score.batch == 0]
+        facts = store.runs.get(done).facts or {}
         store.save(run_id, [Facts(facts), *first, Progress("1", 50.0, 100.0, "batch 1 of 2")])
         return run_id
 
@@ -125,5 +126,7 @@ def _as_after_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _copy(store: Store, run_id: str) -> str:
-    run = store.run(run_id)
-    return store.create_run("sweep", run.spec, model=run.model, data=run.data, title="Copy", follow_up=run.follow_up)
+    run = store.runs.get(run_id)
+    return store.runs.create(
+        NewRun("sweep", run.spec, model=run.model, data=run.data, title="Copy", follow_up=run.follow_up)
+    )

@@ -9,6 +9,7 @@ from ui_helpers import press, swept_home, text_of
 from qdash.jobs.steps import run_inline
 from qdash.records.scores import Facts
 from qdash.spec import SweepSpec
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui import state
 from qdash.ui.layers.pictures import VIEWS
@@ -27,7 +28,7 @@ def estimate(home, estimate_home):
     """The id of a finished estimate."""
     shutil.copytree(estimate_home, home)
     with Store.open() as store:
-        return store.runs(kind="sweep")[0].id
+        return store.runs.list(kind="sweep")[0].id
 
 
 def words(page):
@@ -54,7 +55,7 @@ def test_one_click_measures_the_worst_exactly(open_page, estimate, queued):
         page.number_input[0].set_value(3).run()
         page = press(page, "Measure the 3 worst exactly")
         assert len(queued) == 1
-        child = store.run(queued[0])
+        child = store.runs.get(queued[0])
         spec = SweepSpec.model_validate_json(child.spec)
         assert (child.parent, child.follow_up, child.title) == (estimate, None, "3 layers measured")
         assert spec.method == "one_at_a_time"
@@ -63,7 +64,7 @@ def test_one_click_measures_the_worst_exactly(open_page, estimate, queued):
         assert page.get("page_link")
 
         run_inline(store, child.id)
-        layers = {layer["layer"] for layer in store.run(child.id).facts["layers"]}
+        layers = {layer["layer"] for layer in store.runs.get(child.id).facts["layers"]}
     page = open_page("layers", view="Agreement", run=estimate)
     said = words(page)
     assert "over 3 layers, median difference" in said
@@ -78,14 +79,14 @@ def test_a_measured_part_does_not_become_the_run_of_every_page(open_page, estima
     page = open_page("layers")
     assert page.selectbox(key="frame_run").value == estimate
     with Store.open() as store:
-        assert store.runs(kind="sweep")[0].id == queued[0]
+        assert store.runs.list(kind="sweep")[0].id == queued[0]
 
 
 def test_a_measurement_under_way_shows_its_progress(open_page, estimate, queued):
     press(open_page("layers", view="Agreement"), "Measure the 5 worst exactly")
     with Store.open() as store:
-        store.set_status(queued[0], "running", host="elsewhere")
-        store.save(queued[0], [Facts(store.run(estimate).facts)])
+        store.runs.set_status(queued[0], "running", host="elsewhere")
+        store.save(queued[0], [Facts(store.runs.get(estimate).facts)])
     page = open_page("layers", view="Agreement", run=estimate)
     assert "Nothing is measured yet" in words(page)
     assert "Sweep: loading" in bars(page)
@@ -94,7 +95,7 @@ def test_a_measurement_under_way_shows_its_progress(open_page, estimate, queued)
 def test_a_measurement_that_failed_says_why_and_is_offered_again(open_page, estimate, queued):
     press(open_page("layers", view="Agreement"), "Measure the 5 worst exactly")
     with Store.open() as store:
-        store.set_status(queued[0], "failed", error="the memory is full; take fewer samples")
+        store.runs.set_status(queued[0], "failed", error="the memory is full; take fewer samples")
     page = open_page("layers", view="Agreement", run=estimate)
     assert "the memory is full" in words(page)
     assert "Measure the 5 worst exactly" in [button.label for button in page.button]
@@ -126,7 +127,7 @@ def test_what_is_estimated_is_called_so(open_page, estimate):
 
 def test_rows_of_a_run_without_results_are_empty(estimate, home):
     with Store.open() as store:
-        run = store.run(estimate)
+        run = store.runs.get(estimate)
         spec = SweepSpec.model_validate_json(run.spec)
-        new = store.create_run("sweep", run.spec, model=run.model, data=run.data)
-        assert state.rows_of(store.run(new), spec.settings()[0]) == []
+        new = store.runs.create(NewRun("sweep", run.spec, model=run.model, data=run.data))
+        assert state.rows_of(store.runs.get(new), spec.settings()[0]) == []

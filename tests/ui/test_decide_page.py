@@ -77,7 +77,7 @@ def test_pins_replace_the_recommendation_layer_by_layer():
 
 def test_a_pinned_set_is_estimated_then_measured_then_compared(open_page, mobilenet, queued):
     with Store.open() as store:
-        store.set_pin(mobilenet, "conv_head", True)
+        store.pins.set(mobilenet, "conv_head", True)
     page = open_page("decide")
     assert "conv_head" in [layer for layer, ticked in ticks(page).items() if ticked]
     assert "Estimated, single layers added up: model-output SQNR" in text_of(page)
@@ -86,7 +86,7 @@ def test_a_pinned_set_is_estimated_then_measured_then_compared(open_page, mobile
     assert not page.exception
     (run_id,) = queued
     with Store.open() as store:
-        spec = MeasureSpec.model_validate_json(store.run(run_id).spec)
+        spec = MeasureSpec.model_validate_json(store.runs.get(run_id).spec)
         assert set(spec.keep_sets[0]) == {*found(mobilenet).keep_fp32, "conv_head"}
         assert next(button for button in page.button if button.label == "Measure this set").disabled
         run_inline(store, run_id)
@@ -102,9 +102,9 @@ def test_a_pinned_set_is_estimated_then_measured_then_compared(open_page, mobile
 
 def test_the_way_back_forgets_the_pins(open_page, mobilenet):
     with Store.open() as store:
-        store.set_pin(mobilenet, "conv_head", True)
+        store.pins.set(mobilenet, "conv_head", True)
         press(open_page("decide"), "Back to the recommendation")
-        assert store.pins(mobilenet) == {}
+        assert store.pins.of(mobilenet) == {}
 
 
 def test_a_setting_without_a_curve_offers_to_measure_it(open_page, mobilenet, queued):
@@ -115,7 +115,7 @@ def test_a_setting_without_a_curve_offers_to_measure_it(open_page, mobilenet, qu
     assert "is not measured yet" in page.subheader[0].value
     press(page, "Measure the curve")
     with Store.open() as store:
-        spec = MeasureSpec.model_validate_json(store.run(queued[0]).spec)
+        spec = MeasureSpec.model_validate_json(store.runs.get(queued[0]).spec)
     assert spec.setting == other
     assert len(spec.keep_sets) == 22
 
@@ -123,8 +123,8 @@ def test_a_setting_without_a_curve_offers_to_measure_it(open_page, mobilenet, qu
 def test_a_measurement_under_way_shows_its_progress(open_page, mobilenet, queued):
     with Store.open() as store:
         run_id = create_measure_run(store, mobilenet, keep_sets=[("conv_head",)])
-        store.enqueued(run_id)
-        store.set_status(run_id, "running", host="elsewhere")
+        store.runs.queue(run_id)
+        store.runs.set_status(run_id, "running", host="elsewhere")
     page = open_page("decide")
     assert not page.exception
     assert page.get("progress")

@@ -16,6 +16,7 @@ from qdash.home import artifacts
 from qdash.records.scores import Facts, Progress
 from qdash.registry import family
 from qdash.spec import SweepSpec
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.layers.controls import named
 from qdash.ui.layers.table import csv_text
@@ -30,15 +31,15 @@ def pictures(page):
 def variant(run_id, *, method=None, keep=lambda score: True, facts=None, status="done"):
     """A run with the scores of another one, some of them left out; its id."""
     with Store.open() as store:
-        run = store.run(run_id)
+        run = store.runs.get(run_id)
         spec = SweepSpec.model_validate_json(run.spec)
         if method:
             spec = spec.model_copy(update={"method": method})
-        new = store.create_run("sweep", spec.model_dump_json(), model=run.model, data=run.data)
-        scores = [score for score in store.scores(run_id) if keep(score)]
+        new = store.runs.create(NewRun("sweep", spec.model_dump_json(), model=run.model, data=run.data))
+        scores = [score for score in store.scores.read(run_id) if keep(score)]
         store.save(new, [Facts((run.facts or {}) | (facts or {})), *scores, Progress(None, 1, 1)])
         if status != "done":
-            store.set_status(new, status, host="elsewhere")
+            store.runs.set_status(new, status, host="elsewhere")
         return new
 
 
@@ -108,7 +109,7 @@ def test_weights_and_inputs_show_every_observers_range(open_page, mobilenet, par
     assert set(table["observer"]) == set(family("observers").names())
     assert table.set_index("observer")["own"]["mse"]
     with Store.open() as store:
-        facts = store.run(mobilenet).facts
+        facts = store.runs.get(mobilenet).facts
     summary = Calibration.load(artifacts() / facts["calibration_file"]).layers["blocks.4.conv_dw"]
     found = summary.input if part == "input" else summary.weights["weight"]
     assert table.set_index("observer")["high"]["min_max"] == pytest.approx(

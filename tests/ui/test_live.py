@@ -5,6 +5,7 @@ from ui_helpers import press, text_of
 
 from qdash.jobs import client
 from qdash.spec import Source, checked
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.start import start_probe
 
@@ -29,7 +30,7 @@ def test_cancel_asks_for_it_once(open_page, running):
     page = press(open_page("live"), "Cancel")
     assert not page.exception
     with Store.open() as store:
-        assert store.run(running).cancel_requested
+        assert store.runs.get(running).cancel_requested
     assert next(b for b in page.run().button if b.label == "Cancelling").disabled
 
 
@@ -41,12 +42,12 @@ def test_a_failed_run_shows_the_message_and_resumes(open_page, failed, queued):
     press(page, "Resume")
     assert queued == [failed]
     with Store.open() as store:
-        assert store.run(failed).status == "queued"
+        assert store.runs.get(failed).status == "queued"
 
 
 def test_a_cancelled_run_keeps_what_it_found(open_page, running):
     with Store.open() as store:
-        store.set_status(running, "cancelled")
+        store.runs.set_status(running, "cancelled")
     page = open_page("live")
     assert not page.exception
     assert "50 % of the work is kept" in page.warning[0].value
@@ -65,7 +66,7 @@ def test_a_finished_run_links_to_the_answer(open_page, done):
 
 def test_a_measurement_and_a_first_look_can_be_watched(open_page, done):
     with Store.open() as store:
-        (measure,) = store.runs(kind="measure")
+        (measure,) = store.runs.list(kind="measure")
         probe = start_probe(store, checked(Source, model="demo:digits-vit", data="demo:digits"))
     page = open_page("live", run=measure.id)
     assert not page.exception
@@ -77,9 +78,9 @@ def test_a_measurement_and_a_first_look_can_be_watched(open_page, done):
 
 def test_a_queued_run_without_a_worker_gets_one(open_page, done, monkeypatch):
     with Store.open() as store:
-        run = store.run(done)
-        waiting = store.create_run("sweep", run.spec, model=run.model, data=run.data)
-        store.enqueued(waiting)
+        run = store.runs.get(done)
+        waiting = store.runs.create(NewRun("sweep", run.spec, model=run.model, data=run.data))
+        store.runs.queue(waiting)
     started: list[str] = []
     monkeypatch.setattr(client, "ensure_worker", started.append)
     open_page("live")
@@ -90,7 +91,7 @@ def test_a_queued_run_without_a_worker_gets_one(open_page, done, monkeypatch):
 @pytest.mark.parametrize("layers", [1, 300])
 def test_any_number_of_layers_can_be_watched(open_page, running, layers):
     with Store.open() as store:
-        facts = store.run(running).facts
+        facts = store.runs.get(running).facts
         one = facts["layers"][0]
         many = [one | {"layer": f"block.{n}.conv", "order": n} for n in range(layers)]
         from qdash.records.scores import Facts

@@ -8,6 +8,7 @@ from qdash.jobs.steps import run_inline
 from qdash.records.facts import PreviewSample, read_facts
 from qdash.records.scores import Facts
 from qdash.spec import Source, SweepSpec, checked
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.new_run.first_look import layers_frame, picture, sample_text
 from qdash.ui.new_run.source_form import known_facts
@@ -21,7 +22,7 @@ def looked_at(tmp_path_factory):
         patch.setenv("QDASH_HOME", str(tmp_path_factory.mktemp("probe")))
         source = checked(Source, model="demo:digits-mobilenet", data="demo:digits")
         with Store.open() as store:
-            run = store.create_run("probe", source.model_dump_json(), model=source.model, data=source.data)
+            run = store.runs.create(NewRun("probe", source.model_dump_json(), model=source.model, data=source.data))
             return run_inline(store, run).facts
 
 
@@ -43,7 +44,7 @@ def test_an_empty_store_offers_the_demo_model_and_a_first_look(open_page, queued
     assert "Look at the model first" in text_of(page)
     press(page, "Look at it")
     with Store.open() as store:
-        (probe,) = store.runs(kind="probe")
+        (probe,) = store.runs.list(kind="probe")
     assert queued == [probe.id]
     assert Source.model_validate_json(probe.spec).data == "demo:digits"
     page.run()
@@ -65,7 +66,7 @@ def test_what_was_loaded_is_shown(open_page, look_done):
 def test_a_failed_look_says_what_is_wrong(open_page, home):
     with Store.open() as store:
         run_id = start_probe(store, checked(Source, model="demo:digits-mobilenet", data="demo:digits"))
-        store.set_status(run_id, "failed", error="data.npz has no array 'x'; save the inputs as x")
+        store.runs.set_status(run_id, "failed", error="data.npz has no array 'x'; save the inputs as x")
     page = open_page("new_run")
     assert not page.exception
     assert "has no array 'x'" in page.error[0].value
@@ -82,7 +83,7 @@ def test_start_queues_what_the_form_says_and_goes_live(open_page, look_done, que
     press(page, "Start")
     assert not page.exception
     with Store.open() as store:
-        (run,) = store.runs(kind="sweep")
+        (run,) = store.runs.list(kind="sweep")
     spec = SweepSpec.model_validate_json(run.spec)
     assert (spec.mode, spec.weight_formats, spec.samples) == ("dynamic", ("int4", "int8"), 128)
     assert run.title == "My matrix"
@@ -114,7 +115,7 @@ def test_member_options_reach_the_spec(open_page, look_done):
     page.number_input(key="new_observers_percentile_percentile").set_value(99.0).run()
     press(page, "Start")
     with Store.open() as store:
-        (run,) = store.runs(kind="sweep")
+        (run,) = store.runs.list(kind="sweep")
     assert SweepSpec.model_validate_json(run.spec).observers == ("percentile:percentile=99.0",)
 
 
@@ -178,9 +179,9 @@ def test_the_choices_of_an_option_are_explained(open_page, look_done):
 
 def test_a_sweep_of_some_layers_does_not_tell_what_the_model_is(done):
     with Store.open() as store:
-        run = store.run(done)
+        run = store.runs.get(done)
         spec = SweepSpec.model_validate_json(run.spec)
         part = spec.model_copy(update={"layers": "fc"})
-        new = store.create_run("sweep", part.model_dump_json(), model=run.model, data=run.data)
+        new = store.runs.create(NewRun("sweep", part.model_dump_json(), model=run.model, data=run.data))
         store.save(new, [Facts(run.facts)])
         assert known_facts(store, spec).id == done

@@ -4,6 +4,7 @@ import threading
 
 from ui_helpers import press, text_of
 
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.overview.demo_run import SPEC, ensure_demo
 
@@ -14,7 +15,7 @@ def test_an_empty_store_computes_the_demo_once(open_page, queued):
     assert not first.exception
     assert not second.exception
     with Store.open() as store:
-        (run,) = store.runs()
+        (run,) = store.runs.list()
     assert run.spec == SPEC.model_dump_json()
     assert run.follow_up == '{"kind": "measure"}'
     assert queued == [run.id]
@@ -29,7 +30,7 @@ def test_many_sessions_make_one_demo_run(home, queued):
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(store.runs()) == 1
+        assert len(store.runs.list()) == 1
 
 
 def test_a_demo_run_that_was_never_queued_is_queued(home, queued):
@@ -38,10 +39,12 @@ def test_a_demo_run_that_was_never_queued_is_queued(home, queued):
         queued.clear()
         assert ensure_demo(store) == run_id
         assert queued == []
-        other = store.create_run("sweep", SPEC.model_dump_json(), model=SPEC.model, data=SPEC.data, title="mine")
-        store.delete_run(run_id)
+        other = store.runs.create(
+            NewRun("sweep", SPEC.model_dump_json(), model=SPEC.model, data=SPEC.data, title="mine")
+        )
+        store.runs.delete(run_id)
         assert ensure_demo(store) is None
-        assert store.run(other).attempt == 0
+        assert store.runs.get(other).attempt == 0
 
 
 def test_a_finished_run_is_answered_in_one_sentence_with_numbers(open_page, done):
@@ -84,12 +87,12 @@ def test_a_failed_run_says_what_is_wrong(open_page, failed):
 
 def test_a_sweep_without_a_curve_offers_to_measure_it(open_page, done, queued):
     with Store.open() as store:
-        for run in store.runs(kind="measure"):
-            store.delete_run(run.id)
+        for run in store.runs.list(kind="measure"):
+            store.runs.delete(run.id)
     page = open_page()
     assert "not measured yet" in page.subheader[0].value
     press(page, "Measure the curve")
     assert not page.exception
     with Store.open() as store:
-        (measure,) = store.runs(kind="measure", parent=done)
+        (measure,) = store.runs.list(kind="measure", parent=done)
     assert queued == [measure.id]

@@ -24,7 +24,7 @@ def trained(home, trained_home):
     """The rows of a finished sweep of that kind, worst first."""
     shutil.copytree(trained_home, home)
     with Store.open() as store:
-        return load_sweep(store, store.runs(kind="sweep")[0].id).result().layers
+        return load_sweep(store, store.runs.list(kind="sweep")[0].id).result().layers
 
 
 def test_the_panel_says_what_it_was_before(open_page, trained):

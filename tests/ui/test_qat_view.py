@@ -11,6 +11,7 @@ from qdash.jobs.steps import run_inline
 from qdash.records.scores import Facts, Progress
 from qdash.results.frontier import Limits
 from qdash.spec import QatSpec
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.decide.fine_tune import answer_sentence
 
@@ -42,14 +43,14 @@ def tuned(done):
 
 def test_it_is_offered_and_started_with_what_the_page_keeps(done, queued):
     with Store.open() as store:
-        layer = store.run(done).facts["layers"][0]["layer"]
+        layer = store.runs.get(done).facts["layers"][0]["layer"]
     app = opened(done, (layer,))
     assert "1 layer above in FP32" in text_of(app)
     app.number_input[0].set_value(30)
     press(app, "Fine-tune")
     with Store.open() as store:
-        spec = QatSpec.model_validate_json(store.run(queued[0]).spec)
-        assert store.run(queued[0]).parent == done
+        spec = QatSpec.model_validate_json(store.runs.get(queued[0]).spec)
+        assert store.runs.get(queued[0]).parent == done
     assert spec.keep == (layer,)
     assert spec.training == "qat:steps=30:learning_rate=0.01:loss=distillation"
 
@@ -58,19 +59,20 @@ def test_without_a_choice_the_recommended_set_is_kept(done):
     with Store.open() as store:
         sweep = load_sweep(store, done)
         recommended = recommendation(store, sweep, sweep.setting(), Limits()).keep_fp32
-        spec = QatSpec.model_validate_json(store.run(create_qat_run(store, done)).spec)
+        spec = QatSpec.model_validate_json(store.runs.get(create_qat_run(store, done)).spec)
     assert spec.keep == recommended
 
 
 def test_while_it_trains_the_curve_grows(tuned):
     with Store.open() as store:
-        finished = store.runs(kind="qat")[0]
-        spec = store.run(finished.id).spec
-        run_id = store.create_run("qat", spec, model=finished.model, data=finished.data, parent=tuned)
-        store.enqueued(run_id)
-        store.set_status(run_id, "running", host="elsewhere")
+        finished = store.runs.list(kind="qat")[0]
+        spec = store.runs.get(finished.id).spec
+        run_id = store.runs.create(NewRun("qat", spec, model=finished.model, data=finished.data, parent=tuned))
+        store.runs.queue(run_id)
+        store.runs.set_status(run_id, "running", host="elsewhere")
         facts = {key: value for key, value in finished.facts.items() if key != "weights_file"}
-        begun = [score for score in store.scores(finished.id, "training") if score.batch < 3]
+        scores = store.scores.read(finished.id)
+        begun = [score for score in scores if score.kind == "training" and score.batch < 3]
         store.save(run_id, [Facts(facts), *begun, Progress("start", 30.0, 100.0, "training step 3 of 8")])
     text = text_of(opened(tuned))
     assert "In 3 of 8 steps the loss" in text

@@ -4,6 +4,7 @@ import pytest
 from ui_helpers import press, text_of
 
 from qdash.errors import InputError
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.runs.actions import delete_with_measurements
 from qdash.ui.runs.table import matching, picked, runs_frame
@@ -45,7 +46,7 @@ def test_the_filter_is_in_the_url_and_an_empty_result_says_so(open_page, done):
 
 def test_the_filter_wants_every_word_in_any_column(done, failed):
     with Store.open() as store:
-        frame = runs_frame(store.runs(kind="sweep"))
+        frame = runs_frame(store.runs.list(kind="sweep"))
     assert matching(frame, "LSTM done")["run"].tolist() == [done]
     assert matching(frame, "int3")["run"].tolist() == [failed, done]
     assert matching(frame, "int3 resnet").empty
@@ -55,7 +56,7 @@ def test_the_filter_wants_every_word_in_any_column(done, failed):
 
 def test_the_selected_row_is_picked_before_the_current_run(done, failed):
     with Store.open() as store:
-        frame = runs_frame(store.runs(kind="sweep"))
+        frame = runs_frame(store.runs.list(kind="sweep"))
     assert picked(frame, [1], failed) == done
     assert picked(frame, [], failed) == failed
     assert picked(frame, [9], "gone") is None
@@ -65,9 +66,9 @@ def test_a_run_is_deleted_after_a_question_with_its_measurements(open_page, done
     page = press(open_page("runs"), "Delete")
     assert "gone for good" in text_of(page)
     with Store.open() as store:
-        assert store.runs(kind="measure")
+        assert store.runs.list(kind="measure")
         delete_with_measurements(store, done)
-        assert store.runs() == []
+        assert store.runs.list() == []
 
 
 def test_a_running_run_is_not_deleted(open_page, running):
@@ -84,8 +85,8 @@ def test_a_failed_run_can_be_resumed_from_the_history(open_page, failed, queued)
 
 def test_a_run_of_another_version_does_not_break_the_history(open_page, done):
     with Store.open() as store:
-        store.create_run("sweep", '{"model": "lost:family"}', model="lost:family", data="demo:digits")
-        store.create_run("something_new", "{}", model="m", data="d")
+        store.runs.create(NewRun("sweep", '{"model": "lost:family"}', model="lost:family", data="demo:digits"))
+        store.runs.create(NewRun("something_new", "{}", model="m", data="d"))
     page = open_page("runs")
     assert not page.exception
     assert "settings of another version" in page.dataframe[0].value["settings"].tolist()

@@ -19,7 +19,7 @@ def test_the_start_prepares_store_demo_and_worker(home, queued, monkeypatch):
 
     asyncio.run(serve())
     with Store.open() as store:
-        assert [run.id for run in store.runs()] == queued
+        assert [run.id for run in store.runs.list()] == queued
     assert started == [places.store_url()]
 
 

@@ -46,8 +46,9 @@ def test_every_member_of_every_family_has_help():
 
 
 def test_share_done_of_a_fresh_run_is_zero(home):
+    from qdash.store.runs import NewRun
     from qdash.store.store import Store
 
     with Store.open() as store:
-        run = store.run(store.create_run("sweep", "{}", model="m", data="d"))
+        run = store.runs.get(store.runs.create(NewRun("sweep", "{}", model="m", data="d")))
     assert share_done(run) == 0.0

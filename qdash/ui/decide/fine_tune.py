@@ -29,7 +29,7 @@ def show_fine_tune(view: SweepView, keep: Sequence[str]) -> None:
     """The newest fine-tune of the sweep, and a form that starts one which keeps `keep` in FP32."""
     st.subheader("Fine-tune under quantization", help=help_text("qat"))
     run = view.sweep.run
-    runs = state.store().runs(kind="qat", parent=run.id, limit=1)
+    runs = state.store().runs.list(kind="qat", parent=run.id, limit=1)
     latest = runs[0] if runs else None
     if latest is None:
         st.caption(escaped(_offer(keep)))
@@ -64,7 +64,7 @@ def answer_sentence(result: QatResult, metric: MetricFacts) -> str:
 def _watch(run_id: str, moving: bool) -> None:
     @st.fragment(run_every=progress.POLL_S if moving else None)
     def part() -> None:
-        run = state.store().run(run_id)
+        run = state.store().runs.get(run_id)
         if moving and run.final:
             st.rerun()
         _show_run(run)

@@ -133,7 +133,7 @@ def _titled(by: Quantity, rows: Sequence[LayerRow]) -> str:
 
 def _keep_pins(store: Store, run_id: str, key: str, names: Sequence[str], kept: Collection[str]) -> None:
     for layer, keep in changed_pins(st.session_state[key]["edited_rows"], names, kept).items():
-        store.set_pin(run_id, layer, keep)
+        store.pins.set(run_id, layer, keep)
 
 
 def _show_estimate(view: SweepView, yours: Sequence[str]) -> None:
@@ -165,7 +165,7 @@ def _measure_button(view: SweepView, yours: Sequence[str], point: Point | None) 
 
 
 def _reset_button(sweep: Sweep) -> None:
-    pins = state.store().pins(sweep.run.id)
+    pins = state.store().pins.of(sweep.run.id)
     if st.button(
         "Back to the recommendation",
         icon=":material/undo:",
@@ -173,7 +173,7 @@ def _reset_button(sweep: Sweep) -> None:
         help="Forgets your ticks. Layers that you haven't touched follow the recommendation.",
         key="reset_pins",
     ):
-        state.store().clear_pins(sweep.run.id)
+        state.store().pins.clear(sweep.run.id)
         st.session_state[VERSION] = st.session_state.get(VERSION, 0) + 1
         st.rerun()
 

@@ -38,7 +38,7 @@ def known_facts(store: Store, source: Source) -> Run | None:
     """The newest run that tells about this very model and data, a first look before a sweep of all its layers."""
     wanted = _subject(source)
     for kind in ("probe", "sweep"):
-        for run in store.runs(kind=kind, limit=200):
+        for run in store.runs.list(kind=kind, limit=200):
             if run.facts is not None and run.model == source.model and _subject_of(run) == wanted and _whole(run):
                 return run
     return None
@@ -47,7 +47,7 @@ def known_facts(store: Store, source: Source) -> Run | None:
 def last_look(store: Store, source: Source) -> Run | None:
     """The newest first look at this very model and data, whatever became of it."""
     wanted = _subject(source)
-    return next((run for run in store.runs(kind="probe", limit=50) if _subject_of(run) == wanted), None)
+    return next((run for run in store.runs.list(kind="probe", limit=50) if _subject_of(run) == wanted), None)
 
 
 def _source(name: str, field: str, label: str, start: str) -> str:

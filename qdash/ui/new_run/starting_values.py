@@ -38,7 +38,7 @@ def checked_or_none(spec: type[S], values: dict[str, Any]) -> S | None:
 
 def _cloned(store: Store, run_id: str) -> SweepSpec | None:
     try:
-        run = store.run(run_id)
+        run = store.runs.get(run_id)
         spec = SweepSpec.model_validate_json(run.spec)
     except (QdashError, ValueError):
         st.warning(f"The settings of run {escaped(repr(run_id))} can't be used here; the form shows the defaults.")

@@ -5,6 +5,7 @@ from filelock import FileLock
 from qdash import home
 from qdash.jobs import client
 from qdash.spec import SweepSpec, checked
+from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.start import FOLLOW_UP
 
@@ -23,22 +24,22 @@ SPEC = checked(
 def ensure_demo(store: Store) -> str | None:
     """The id of the demo's run if the store holds nothing else; any number of callers make one together."""
     run_id = _only_run(store) or _created(store)
-    if run_id is not None and store.run(run_id).attempt == 0:  # whoever made it may have died before queueing it
+    if run_id is not None and store.runs.get(run_id).attempt == 0:  # whoever made it may have died before queueing it
         client.enqueue(home.store_url(), run_id)
     return run_id
 
 
 def _created(store: Store) -> str | None:
-    if store.runs(limit=1):
+    if store.runs.list(limit=1):
         return None
     with FileLock(home.locks(store.url) / "demo.lock"):
-        if store.runs(limit=1):
+        if store.runs.list(limit=1):
             return _only_run(store)
-        return store.create_run(
-            "sweep", SPEC.model_dump_json(), model=SPEC.model, data=SPEC.data, title=TITLE, follow_up=FOLLOW_UP
+        return store.runs.create(
+            NewRun("sweep", SPEC.model_dump_json(), model=SPEC.model, data=SPEC.data, title=TITLE, follow_up=FOLLOW_UP)
         )
 
 
 def _only_run(store: Store) -> str | None:
-    runs = store.runs(limit=2)
+    runs = store.runs.list(limit=2)
     return runs[0].id if len(runs) == 1 and runs[0].title == TITLE and runs[0].status == "queued" else None

@@ -29,9 +29,9 @@ def show_actions(run: Run) -> None:
 
 def delete_with_measurements(store: Store, run_id: str) -> None:
     """Deletes a run and what was measured from it. Raises InputError while one of them is running."""
-    for child in store.runs(parent=run_id, limit=None):
-        store.delete_run(child.id)
-    store.delete_run(run_id)
+    for child in store.runs.list(parent=run_id, limit=None):
+        store.runs.delete(child.id)
+    store.runs.delete(run_id)
 
 
 @st.dialog("Delete this run?")

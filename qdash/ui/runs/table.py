@@ -42,7 +42,7 @@ def matching(frame: pd.DataFrame, text: str) -> pd.DataFrame:
 
 def show_recent(store: Store) -> None:
     """The newest sweeps as links that open them here."""
-    runs = store.runs(kind="sweep", limit=RECENT)
+    runs = store.runs.list(kind="sweep", limit=RECENT)
     if not runs:
         return
     st.subheader("Recent runs")
