@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,10 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All layers of one pass."""
+    """All layers of one pass, and Σ x² of each of the model's floating outputs by name."""
 
     layers: Mapping[str, LayerSummary]
+    outputs: Mapping[str, float] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """One .npz, written whole or not at all."""
@@ -62,7 +63,7 @@ class Calibration:
         summaries = [
             t for summary in self.layers.values() for t in (*summary.inputs.values(), *summary.weights.values())
         ]
-        arrays: dict[str, Any] = {"index": np.array(json.dumps(index))}
+        arrays: dict[str, Any] = {"index": np.array(json.dumps(index)), "outputs": np.array(json.dumps(self.outputs))}
         for name in _FIELDS:  # a thousand layers would be sixteen thousand files in the archive
             parts = [np.atleast_1d(getattr(tensor, name)) for tensor in summaries]
             arrays[name] = _narrow(np.concatenate(parts)) if parts else np.zeros(0)
@@ -76,6 +77,7 @@ class Calibration:
         """Without the summaries of the weights if told so. Raises FileNotFoundError where there is none."""
         with np.load(path, allow_pickle=False) as archive:
             index = json.loads(str(archive["index"]))
+            outputs = json.loads(str(archive["outputs"])) if "outputs" in archive.files else {}
             wanted = np.array([w for _, i, ws in index for w in [True] * len(i) + [weights] * len(ws)], bool)
             columns = {name: _split(archive[name], archive[f"{name} sizes"], wanted) for name in _FIELDS}
         tensors = iter(_summary({name: parts[i] for name, parts in columns.items()}) for i in range(int(wanted.sum())))
@@ -83,7 +85,7 @@ class Calibration:
         for layer, inputs, names in index:
             of_inputs = {name: next(tensors) for name in inputs}
             layers[layer] = LayerSummary(of_inputs, {name: next(tensors) for name in names} if weights else {})
-        return cls(layers)
+        return cls(layers, outputs)
 
 
 class StoredCalibration:
@@ -96,9 +98,18 @@ class StoredCalibration:
     @property
     def layers(self) -> Mapping[str, LayerSummary]:
         """Without the weights' summaries, which are for looking at."""
+        return self._loaded.layers
+
+    @property
+    def outputs(self) -> Mapping[str, float]:
+        """Σ x² of the model's outputs; empty in files of older versions."""
+        return self._loaded.outputs
+
+    @property
+    def _loaded(self) -> Calibration:
         if self._read is None:
             self._read = Calibration.load(self._path, weights=False)
-        return self._read.layers
+        return self._read
 
     def release(self) -> None:
         """Lets go of what was read."""

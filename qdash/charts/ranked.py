@@ -10,7 +10,11 @@ from qdash.results.ranking import says_what_remains
 from qdash.results.rows import LayerRow, Status
 from qdash.results.text import interval, plural, shortened
 
-STATUS = {"non_finite": "the output holds NaN or Inf", "pending": "not measured yet"}
+STATUS = {
+    "non_finite": "the output holds NaN or Inf",
+    "pending": "not measured yet",
+    "no_path": "can't reach what is judged",
+}
 
 
 class RankedLayer(NamedTuple):

@@ -124,7 +124,8 @@ def _add_special(figure: go.Figure, shown: pd.DataFrame, edge: float) -> None:
         (shown["status"] == "non_finite", "x", "NaN or Inf"),
         ((shown["status"] != "non_finite") & (shown["value"] == np.inf), "circle-open", "∞, no error"),
         ((shown["status"] != "non_finite") & (shown["value"] == -np.inf), "x", "−∞"),
-        ((shown["status"] != "non_finite") & shown["value"].isna(), "circle-open", "not measured yet"),
+        ((shown["status"] == "pending") & shown["value"].isna(), "circle-open", "not measured yet"),
+        (shown["status"] == "no_path", "circle-open", "can't reach what is judged"),
     ):
         part = shown[mask]
         if len(part):

@@ -20,7 +20,9 @@ from qdash.layers.base import LayerKind
 from qdash.tensors.bin_counts import BinCounts, counting
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.channel_range import channel_range
+from qdash.tensors.energy import energy
 from qdash.tensors.layout import in_memory_order
+from qdash.tensors.outputs import named_outputs
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import tensors
 
@@ -123,9 +125,10 @@ def calibrate(
     overrides = {
         name: _watching(layers[name].inputs(instrument.modules[name]), found) for name, found in observers.items()
     }
+    outputs: dict[str, Tensor] = {}
     with instrument.overriding(overrides):
         for batch in batches:
-            instrument.run(batch.args, batch.kwargs)
+            _add_energies(outputs, instrument.run(batch.args, batch.kwargs))
             between()
     overrides.clear()  # with a thousand layers, what was counted isn't held beside its summary
     found = {}
@@ -137,7 +140,13 @@ def calibrate(
                     f"{name}: its input holds NaN or Inf during calibration; check the data and the weights"
                 )
         found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, places, counts))
-    return Calibration(found)
+    return Calibration(found, {name: float(total) for name, total in outputs.items()})
+
+
+def _add_energies(totals: dict[str, Tensor], output: object) -> None:
+    for name, tensor in named_outputs(output).items():
+        found = energy(tensor)
+        totals[name] = totals[name] + found if name in totals else found
 
 
 def _input_observers(kind: LayerKind, module: nn.Module, places: Places, counts: Counting) -> dict[str, TensorObserver]:

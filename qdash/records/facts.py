@@ -137,6 +137,17 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True)
+class OutputFacts:
+    """One floating output of the model. shape: of one sample. weight: 1 over its FP32 energy over the calibration set,
+    where several are judged together; None where it is judged alone, is not judged, or isn't calibrated yet."""
+
+    name: str
+    shape: tuple[int, ...] = ()
+    judged: bool = True
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
 class FirstValue:
     """The FP32 metric, in its unit, over the samples of a first look."""
 
@@ -168,7 +179,8 @@ class RunFacts:
     """All of it. macs_per_sample: multiply-accumulates of one FP32 forward. params: of the whole model.
 
     baseline, seconds_per_sample, preview: of a first look. training: of a run that trains.
-    weights_file: of a fine-tune.
+    weights_file: of a fine-tune. outputs: of the model, None before they were told apart. no_path: the layers that
+    can't reach what is judged.
     """
 
     layers: tuple[LayerFacts, ...] = ()
@@ -189,6 +201,8 @@ class RunFacts:
     preview: Preview | None = None
     training: TrainingFacts | None = None
     weights_file: str | None = None
+    outputs: tuple[OutputFacts, ...] | None = None
+    no_path: tuple[str, ...] | None = None
 
     @cached_property
     def by_layer(self) -> dict[str, LayerFacts]:

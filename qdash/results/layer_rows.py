@@ -23,6 +23,8 @@ from qdash.results.rows import (
 from qdash.results.tally import Tallies, Tally
 from qdash.spec import Setting, SweepSpec
 
+NO_PATH = ModelOutput(status="no_path")
+
 
 def layer_rows(spec: SweepSpec, setting: Setting, facts: RunFacts, tallies: Tallies) -> list[LayerRow]:
     """One row per layer under one setting, in network order, not ranked."""
@@ -31,7 +33,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: RunFacts, tallies: Tall
     outputs = outcomes(tallies, found, metric, spec.seed)
     whole = metric_of(tallies.get("all_quantized", "", keyed.key), metric)
     estimated, remaining = bool(family("methods").create(spec.method).estimates), measures_remaining(spec.method)
-    rows = []
+    unreachable, rows = set(facts.no_path or ()), []
     for layer, tally, outcome in zip(facts.layers, found, outputs, strict=True):
         baseline, sums = tallies.baseline_of(tally), tally.total
         cumulative = tallies.get("cumulative", layer.layer, keyed.key).total
@@ -39,7 +41,7 @@ def layer_rows(spec: SweepSpec, setting: Setting, facts: RunFacts, tallies: Tall
         parts = (
             _identity(layer, keyed, spec.method),
             own_errors(sums, cumulative),
-            _model_output(outcome.output, tally, decision),
+            NO_PATH if layer.layer in unreachable else _model_output(outcome.output, tally, decision),
             estimate_parts(sums, baseline),
             before_training(sums, baseline, metric.factor),
             decision.decision if decision else Decision(),

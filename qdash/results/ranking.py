@@ -21,7 +21,7 @@ def default_ranking(rows: Sequence[LayerRow]) -> str:
 
 
 def worst_first(rows: Sequence[LayerRow], by: str | None = None) -> list[LayerRow]:
-    """Non-finite rows lead, rows without a value end; ties in network order.
+    """Non-finite rows lead, rows without a value end, those without a path last; ties in network order.
 
     Where a row says what remains when the layer is kept, the largest remaining error is the least sensitive layer.
     """
@@ -42,6 +42,8 @@ def says_what_remains(row: LayerRow, key: str) -> bool:
 def _group(row: LayerRow, by: str) -> int:
     if row.status == "non_finite":
         return 0
+    if row.status == "no_path":
+        return 3
     return 1 if row.number(by) is not None else 2
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 from qdash.registry import family
 from qdash.spec import Setting
 
-Status = Literal["ok", "non_finite", "pending"]
-"""Measured; NaN or Inf came out; nothing was measured yet."""
+Status = Literal["ok", "non_finite", "pending", "no_path"]
+"""Measured; NaN or Inf came out; nothing was measured yet; the layer can't reach what is judged."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from qdash.records.facts import Coverage, Environment, RunFacts, SampleFacts
+from qdash.records.facts import Coverage, Environment, OutputFacts, RunFacts, SampleFacts
 from qdash.results.layer_rows import layer_rows
 from qdash.results.models import AllQuantized, Baseline, all_quantized, baseline_of
 from qdash.results.ranking import default_ranking, ranked
@@ -53,6 +53,7 @@ class SweepResult:
     ranked_by: str
     layers: Sequence[LayerRow]
     cost: Cost
+    outputs: tuple[OutputFacts, ...]
 
 
 def sweep_result(
@@ -77,6 +78,7 @@ def sweep_result(
         ranked_by=default_ranking(rows),
         layers=ranked(rows),
         cost=_cost(cost, facts),
+        outputs=facts.outputs or (),
     )
 
 

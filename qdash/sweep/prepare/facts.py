@@ -19,6 +19,7 @@ from qdash.records.facts import (
     SampleFacts,
     WeightFacts,
 )
+from qdash.sweep.prepare.judged import output_facts
 from qdash.sweep.prepare.layers import weight_parameters
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.tensors.trees import tensors
@@ -42,6 +43,8 @@ def facts_of(prepared: Prepared) -> RunFacts:
         memory_format=prepared.memory_format,
         notes=_notes(prepared),
         environment=environment(workload.device),
+        outputs=output_facts(prepared.outputs, bench.reader),
+        no_path=prepared.no_path or None,
     )
 
 
@@ -78,7 +81,13 @@ def _samples(prepared: Prepared) -> SampleFacts:
 def _notes(prepared: Prepared) -> tuple[str, ...]:
     training = prepared.training_set
     trained = training.notes if training is not None else ()
-    return (*prepared.workload.notes, *sorted(prepared.instrument.notes), *_tied(prepared.bench), *trained)
+    notes = [*prepared.workload.notes, *_unreachable(prepared.no_path)]
+    return (*notes, *sorted(prepared.instrument.notes), *_tied(prepared.bench), *trained)
+
+
+def _unreachable(layers: Sequence[str]) -> tuple[str, ...]:
+    said = f"can't reach what is judged, whatever happens to them, and are not ranked: {', '.join(layers)}"
+    return (said,) if layers else ()
 
 
 def _layer(prepared: Prepared, order: int, name: str) -> LayerFacts:

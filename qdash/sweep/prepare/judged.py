@@ -1,13 +1,17 @@
 """What is judged of a model's output, from its output on a first batch and the labels of the whole set."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from qdash.engine.judging import Judge, Wanted
 from qdash.engine.label_form import converted, notes_on, steps_to_classes
 from qdash.engine.outputs import OutputReader
+from qdash.errors import ModelError
 from qdash.metrics.base import REGISTRY as METRICS
 from qdash.metrics.base import Metric
+from qdash.records.facts import OutputFacts
 from qdash.spec import Source
 from qdash.sweep.prepare.workload import Workload
 from qdash.tensors.labels import LabelStats, survey
@@ -28,6 +32,27 @@ def reader_of(workload: Workload, spec: Source, output: object, first: Batch) ->
     reader, notes = Judge(metric, wanted, labels, first.target).reader(output, first.size)
     workload.notes += notes
     return reader, first
+
+
+def weighed(reader: OutputReader, energies: Mapping[str, float]) -> OutputReader:
+    """With weights where several outputs are judged: 1 over the FP32 energy of each over the calibration set.
+
+    energies: name → Σ x². An output of zero energy is judged no more. Raises ModelError where all are zero.
+    """
+    if len(reader.judged) == 1:
+        return reader
+    known = {name: energies.get(name, 0.0) for name in reader.judged}
+    weights = {name: 1.0 / total for name, total in known.items() if total > 0 and math.isfinite(total)}
+    if not weights:
+        raise ModelError("every output of the model is zero over the calibration set; nothing can be judged")
+    return replace(reader, judged=tuple(weights), weights=weights if len(weights) > 1 else {})
+
+
+def output_facts(shapes: Mapping[str, tuple[int, ...]], reader: OutputReader) -> tuple[OutputFacts, ...]:
+    """shapes: name → shape of one sample's output."""
+    return tuple(
+        OutputFacts(name, shape, name in reader.judged, reader.weights.get(name)) for name, shape in shapes.items()
+    )
 
 
 def _labels(workload: Workload, metric: Metric, output: object) -> LabelStats:

@@ -1,6 +1,6 @@
 """From a spec to a bench that can measure: load, fold, find layers, calibrate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,9 @@ from qdash.calibration.summaries import StoredCalibration
 from qdash.engine.bench import Bench, Recording
 from qdash.engine.calibrate import calibrate
 from qdash.engine.macs import MacCounter, other_work
+from qdash.engine.outputs import OutputReader
 from qdash.engine.quantizers import Quantizers
+from qdash.engine.reach import without_path
 from qdash.engine.tape.replay import Recorder
 from qdash.errors import ModelError
 from qdash.instrument.calls import Instrument
@@ -21,13 +23,14 @@ from qdash.records.facts import SkippedModule
 from qdash.spec import AUTO, Setting, Source
 from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.identity import calibration_key, run_identity
-from qdash.sweep.prepare.judged import reader_of
+from qdash.sweep.prepare.judged import reader_of, weighed
 from qdash.sweep.prepare.layers import FUNCTIONAL, Found, find_layers, kinds_of
 from qdash.sweep.prepare.ready import ReadyModel, ready
 from qdash.sweep.prepare.survey import Survey
 from qdash.sweep.prepare.training_set import TrainingSet
 from qdash.sweep.prepare.workload import Workload, load_workload
 from qdash.tensors.heap import give_back
+from qdash.tensors.outputs import named_outputs
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import first_float
 
@@ -52,6 +55,8 @@ class Prepared:
     macs_per_sample: float
     calibration_path: Path
     identity: str
+    outputs: Mapping[str, tuple[int, ...]]
+    no_path: tuple[str, ...]
     training_set: TrainingSet | None = None
 
 
@@ -92,6 +97,8 @@ def prepare(
         macs_per_sample=macs_per_sample,
         calibration_path=artifacts / f"calibration-{key}.npz",
         identity=run_identity(workload, spec),
+        outputs={name: tuple(tensor.shape[1:]) for name, tensor in named_outputs(output).items()},
+        no_path=without_path(bench),
     )
 
 
@@ -103,13 +110,19 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Callable[[], No
     if prepared.bench.quantizers.calibration is not None:
         return
     path = prepared.calibration_path
-    if not path.exists():
+    if not _serves(path, prepared.bench.reader):
         workload = prepared.workload
         seed_everything(spec.seed)
         batches = workload.batches(workload.calibration, workload.calibration_indices, spec.calibration_batch_size)
         calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
         give_back()
-    prepared.bench.quantizers.calibration = StoredCalibration(path)
+    calibration = prepared.bench.quantizers.calibration = StoredCalibration(path)
+    prepared.bench.reader = weighed(prepared.bench.reader, calibration.outputs)
+
+
+def _serves(path: Path, reader: OutputReader) -> bool:
+    """Whether there is a calibration that knows what several judged outputs weigh: those of 0.1.0 don't."""
+    return path.exists() and (len(reader.judged) == 1 or bool(StoredCalibration(path).outputs))
 
 
 def _first_batch(workload: Workload) -> Batch:

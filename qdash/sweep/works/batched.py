@@ -17,6 +17,7 @@ from qdash.records.facts import as_stored
 from qdash.records.scores import Facts, Progress, Record, Score
 from qdash.spec import Setting, Source
 from qdash.sweep.prepare.facts import facts_of
+from qdash.sweep.prepare.judged import output_facts
 from qdash.sweep.prepare.prepare import Prepared, ensure_calibrated, prepare
 from qdash.sweep.prepare.training_set import training_set
 from qdash.sweep.training.learners import layers_trained, layers_training, options_of
@@ -117,11 +118,15 @@ class BatchedWork(Generic[I]):
             self._prepared.bench.unload()
         prepared = self._prepared
         assert prepared is not None
+        uncalibrated = prepared.bench.quantizers.calibration is None
         try:
             ensure_calibrated(prepared, self.source, lambda: _leave_if(should_stop()))
         except _Stopped:
             yield self._progress(prepared, START, 0.0)
             return
+        if uncalibrated and len(prepared.outputs) > 1:  # now it is known what each output weighs
+            outputs = output_facts(prepared.outputs, prepared.bench.reader)
+            yield Facts({"outputs": [asdict(found) for found in outputs]})
         if prepared.training_set is not None and not self._has_learned:
             yield from self._learn(prepared, should_stop)
             if not self._has_learned:

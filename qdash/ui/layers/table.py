@@ -34,7 +34,7 @@ NUMBERS = {
     "samples": ("Samples", "localized"),
 }
 
-STATUS = {"ok": "measured", "non_finite": "NaN or Inf", "pending": "not yet"}
+STATUS = {"ok": "measured", "non_finite": "NaN or Inf", "pending": "not yet", "no_path": "no path to the output"}
 
 
 def show_table(view: LayerView) -> None:
