@@ -72,3 +72,23 @@ def shown(value: float | None, digits: int = 2, unit: str = "") -> str:
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "−∞"
     return f"{value:.{digits}f}{' ' + unit if unit else ''}"
+
+
+def amount(value: float | None, unit: str = "", *, with_unit: bool = True) -> str:
+    """A metric, or a change of it: percentages and points with two decimals, others with three significant digits.
+
+    >>> amount(98.123, "%"), amount(-0.335, "points", with_unit=False), amount(0.00391), amount(None)
+    ('98.12 %', '-0.34', '0.00391', '–')
+    """
+    if unit in ("%", "points") or value is None or value != value or abs(value) == float("inf"):
+        return shown(value, 2, unit if with_unit else "")
+    return f"{value:.3g}{' ' + unit if unit and with_unit else ''}"
+
+
+def unit_of_change(unit: str) -> str:
+    """Of a metric in this unit: percentages change by points.
+
+    >>> unit_of_change("%"), unit_of_change("")
+    ('points', '')
+    """
+    return "points" if unit == "%" else unit

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
+from qdash.cli.output import JsonFile, StoreUrl, amount, note, say, shown, table, write_json
 
 if TYPE_CHECKING:
     from qdash.answers.confirm import Confirmed
@@ -75,22 +75,23 @@ def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Callable[[li
 
 
 def _report(found: "Recommendation", held: "Confirmed | None", sweep: "Sweep") -> None:
-    unit, kept = sweep.facts.metric.unit, found.keep_fp32
-    within = shown(found.max_drop_points)
-    say(f"verdict: {found.verdict} within {within} points, chosen and measured on the same samples")
+    unit, change, kept = sweep.facts.metric.unit, sweep.facts.metric.difference_unit, found.keep_fp32
+    within = amount(found.max_drop_points, change)
+    say(f"verdict: {found.verdict} within {within}, chosen and measured on the same samples")
     say(f"keep in FP32 ({len(kept)} of {len(sweep.facts.layers)}): {', '.join(kept) or 'nothing'}")
     if found.samples_needed:
         say(f"about {found.samples_needed} samples would show it")
     if held is not None:
+        delta, low, high = (amount(x, change) for x in (held.delta, held.low, held.high))
         say(
-            f"on {held.samples} held-back samples: {shown(held.value, 2, unit)}, {shown(held.delta)} "
-            f"[{shown(held.low)}, {shown(held.high)}] points with {len(held.layers)} layers in FP32"
+            f"on {held.samples} held-back samples: {amount(held.value, unit)}, change {delta} [{low}, {high}] with "
+            f"{len(held.layers)} layers in FP32"
         )
-    columns = ("FP32 layers", "metric", "delta points", "95 % interval", "size", "samples")
-    table("measured mixed models", columns, [_row(point, unit) for point in found.frontier])
+    columns = ("FP32 layers", "metric", f"delta {change}".rstrip(), "95 % interval", "size", "samples")
+    table("measured mixed models", columns, [_row(point, unit, change) for point in found.frontier])
 
 
-def _row(point: "Point", unit: str) -> tuple[str, ...]:
-    interval = f"{shown(point.low)} … {shown(point.high)}"
+def _row(point: "Point", unit: str, change: str) -> tuple[str, ...]:
+    delta, low, high = (amount(x, change, with_unit=False) for x in (point.delta, point.low, point.high))
     size = shown(point.size_mb, 3, "MB")
-    return str(point.k), shown(point.value, 2, unit), shown(point.delta), interval, size, str(point.samples)
+    return str(point.k), amount(point.value, unit), delta, f"{low} … {high}", size, str(point.samples)

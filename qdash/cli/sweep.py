@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
+from qdash.cli.output import JsonFile, StoreUrl, amount, note, say, shown, table, unit_of_change, write_json
 from qdash.cli.qat import finish
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def report(result: "SweepResult") -> None:
     """A sweep for a person: the answer in a sentence, notes, the ranking."""
     base, unit = result.baseline, result.baseline.unit
     say(f"run {result.run_id}: {result.model} on {base.samples} samples of {result.data}")
-    say(f"FP32 {base.metric} {shown(base.value, 2, unit)}, {shown(base.size_mb, 2, 'MB')}")
+    say(f"FP32 {base.metric} {amount(base.value, unit)}, {shown(base.size_mb, 2, 'MB')}")
     for entry in result.all_quantized_by_setting:
         if entry.value is not None:
             say(_all_quantized(entry, unit))
@@ -82,10 +82,10 @@ def report(result: "SweepResult") -> None:
         "output dB",
         "model dB",
         "KL nats",
-        "delta points",
+        f"delta {unit_of_change(unit)}".rstrip(),
         "95 % interval",
     )
-    table("most sensitive first", columns, (_row(row) for row in result.layers))
+    table("most sensitive first", columns, (_row(row, unit_of_change(unit)) for row in result.layers))
     cost = result.cost
     say(f"cost: {shown(cost.forward_equivalents, 2)} forwards, {shown(cost.wall_s, 1, 's')}")
 
@@ -98,24 +98,26 @@ def _report(result: "SweepResult", json: str | None) -> None:
 
 
 def _all_quantized(entry: "AllQuantized", unit: str) -> str:
-    delta = f"{shown(entry.delta)} [{shown(entry.delta_low)}, {shown(entry.delta_high)}]"
-    setting = entry.settings.setting
+    change, setting = unit_of_change(unit), entry.settings.setting
+    delta, low, high = (amount(x, change, with_unit=False) for x in (entry.delta, entry.delta_low, entry.delta_high))
+    said = f"change {delta} [{low}, {high}] {change}".rstrip()
     return (
-        f"all layers quantized ({setting.observer}, {setting.weight_format}): {shown(entry.value, 2, unit)}, {delta} "
-        f"points, SQNR {shown(entry.sqnr_db, 1, 'dB')}, {shown(entry.size_mb, 2, 'MB')}"
+        f"all layers quantized ({setting.observer}, {setting.weight_format}): {amount(entry.value, unit)}, {said}, "
+        f"SQNR {shown(entry.sqnr_db, 1, 'dB')}, {shown(entry.size_mb, 2, 'MB')}"
     )
 
 
-def _row(row: "LayerRow") -> tuple[str, ...]:
+def _row(row: "LayerRow", unit: str) -> tuple[str, ...]:
     setting, kl = row.settings.setting, row.model_output_kl
+    low, high = (amount(end, unit, with_unit=False) for end in (row.metric_delta_low, row.metric_delta_high))
     return (
         row.layer,
         row.type,
         setting.weight_format,
         setting.input_format,
         shown(row.layer_output_sqnr_db, 1),
-        row.status if row.status == "non_finite" else shown(row.model_output_sqnr_db, 1),
+        row.status if row.status in ("non_finite", "no_path") else shown(row.model_output_sqnr_db, 1),
         "–" if kl is None else f"{kl:.2e}",
-        shown(row.metric_delta),
-        "–" if row.metric_delta is None else f"{shown(row.metric_delta_low)} … {shown(row.metric_delta_high)}",
+        amount(row.metric_delta, unit, with_unit=False),
+        "–" if row.metric_delta is None else f"{low} … {high}",
     )

@@ -46,8 +46,8 @@ def test_before_the_first_step_it_is_the_quantized_layer(model, setting, learned
     bench = benches(model)
     for name in bench.layers:
         learner = trainable(bench, [name], setting, Qat(learned_scale=learned_scale))[name]
-        quantized = bench.replay({name: bench.quantizers.at(name, setting).run}, name)
-        assert torch.equal(bench.replay({name: learner.run}, name), quantized), name
+        quantized = bench.replay({name: bench.quantizers.at(name, setting).run}, name).judged
+        assert torch.equal(bench.replay({name: learner.run}, name).judged, quantized), name
         trained = learner.trained()
         for path, weight in bench.quantizers.at(name, setting).weights.items():
             assert torch.equal(trained.weights[path], weight), name

@@ -49,14 +49,17 @@ class Given:
 
 @dataclass
 class Scores:
-    """An output as a dataclass, whose first tensor is not the one that counts."""
+    """An output as a dataclass, of which a part is judged."""
 
     hidden: torch.Tensor
     logits: torch.Tensor
     size: int = 3
 
 
-@animal(lambda count, seed: (Given(features(count, seed)[0], features(count, 9)[0][:, :1]), features(count, seed)[1]))
+@animal(
+    lambda count, seed: (Given(features(count, seed)[0], features(count, 9)[0][:, :1]), features(count, seed)[1]),
+    spec={"output": "logits"},
+)
 class DataclassInput(nn.Module):
     """A dataclass in, dataclasses between modules, a dataclass out."""
 
