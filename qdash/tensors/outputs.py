@@ -44,7 +44,7 @@ def note_on_outputs(found: Mapping[str, Tensor], judged: Mapping[str, Tensor], w
     left = [f"{name} {tuple(t.shape)}" for name, t in found.items() if name not in judged]
     if left:
         said.append(f"outputs left out: {', '.join(left)}")
-    return said + ([] if wanted else ["--output chooses"])
+    return said if wanted else [f"{said[0]}; --output chooses one", *said[1:]]
 
 
 def shape_text(tensor: Tensor) -> str:

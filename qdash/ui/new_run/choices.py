@@ -60,11 +60,11 @@ def with_options(field: str, family_name: str, name: str, start: str) -> str:
     return ":".join(parts)
 
 
-def optional_number(field: str, label: str, start: int | None, placeholder: str) -> int | None:
-    """A whole number from 1, or nothing."""
+def optional_number(field: str, label: str, start: int | None, placeholder: str, least: int | None = 1) -> int | None:
+    """A whole number from `least` (None: any), or nothing."""
     return st.number_input(
         label,
-        min_value=1,
+        min_value=least,
         value=start,
         step=1,
         placeholder=placeholder,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from qdash.records.facts import Pixels, Preview, PreviewSample, RunFacts, SkippedModule, WeightFacts
+from qdash.records.facts import OutputFacts, Pixels, Preview, PreviewSample, RunFacts, SkippedModule, WeightFacts
 from qdash.results.text import count, large, metric_value, plural, share
 from qdash.store.runs import Run
 from qdash.ui import state
@@ -25,6 +25,8 @@ def show_first_look(run: Run) -> None:
     st.caption(f"Looked at {when(run.finished or run.created)} on {facts.environment.device}.")
     for note in facts.notes:
         st.caption(f":material/info: {escaped(note)}")
+    if facts.outputs and len(facts.outputs) > 1:
+        st.dataframe(outputs_frame(facts.outputs), hide_index=True, key="look_outputs")
     _show_numbers(facts)
     _show_skipped(facts.coverage.skipped)
     if facts.preview:
@@ -40,6 +42,12 @@ def loaded_sentence(facts: RunFacts) -> str:
     shares = f"{share(coverage.params_share)} of the parameters, {share(coverage.macs_share)} of the work"
     used = f"{plural(samples.evaluation, 'evaluation sample')}, {plural(samples.calibration, 'calibration sample')}"
     return f"{found} ({shares}); {used}."
+
+
+def outputs_frame(outputs: Sequence[OutputFacts]) -> pd.DataFrame:
+    """One row per floating output: name, shape with N samples, whether it is judged."""
+    rows = [(found.name, " × ".join(map(str, ("N", *found.shape))), found.judged) for found in outputs]
+    return pd.DataFrame(rows, columns=["Output", "Shape", "Judged"])
 
 
 def layers_frame(facts: RunFacts) -> pd.DataFrame:

@@ -9,9 +9,10 @@ from qdash.registry import family
 from qdash.spec import Source, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
-from qdash.ui.new_run.choices import family_help, one_of, optional_text
+from qdash.ui.new_run.choices import family_help, one_of, optional_number, optional_text
 
 SAME_SUBJECT = ("model", "weights", "weights_key", "data", "calibration_data", "metric")
+SAME_SUBJECT += ("output", "class_axis", "ignore_label")
 """The fields in which two runs have to agree for the facts of one to hold for the other."""
 
 
@@ -31,7 +32,21 @@ def source_form(start: Mapping[str, Any]) -> dict[str, Any]:
             "calibration_data", "Calibration data", start["calibration_data"], "none: a part of the data calibrates"
         )
     values["metric"] = one_of("metric", "metrics", "Metric", start["metric"])
+    with st.expander("Outputs and labels", icon=":material/output:", key="new_outputs"):
+        values |= _judged(start)
     return values
+
+
+def _judged(start: Mapping[str, Any]) -> dict[str, Any]:
+    """What is judged of the output; all of it is told by the model and the data unless the first look asks."""
+    output, axis, ignored = st.columns(3)
+    with output:
+        name = optional_text("output", "Judged output", start["output"], "all of them together")
+    with axis:
+        class_axis = optional_number("class_axis", "Class axis", start["class_axis"], "told by the labels", None)
+    with ignored:
+        label = optional_number("ignore_label", "Ignored label", start["ignore_label"], "none", None)
+    return {"output": name, "class_axis": class_axis, "ignore_label": label}
 
 
 def known_facts(store: Store, source: Source) -> Run | None:
