@@ -11,8 +11,7 @@ from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.ui.new_run.choices import family_help, one_of, optional_number, optional_text
 
-SAME_SUBJECT = ("model", "weights", "weights_key", "data", "calibration_data", "metric")
-SAME_SUBJECT += ("output", "class_axis", "ignore_label")
+SAME_SUBJECT = tuple("model weights weights_key data calibration_data metric output class_axis ignore_label".split())
 """The fields in which two runs have to agree for the facts of one to hold for the other."""
 
 
