@@ -1,5 +1,6 @@
 """Every test has a home of its own; threads that wait don't spin; which tests `pytest -m quick` runs."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -56,6 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         cases[test] += 1
         if not item.get_closest_marker("slow") and not _is_slow(item.path) and cases[test] <= FEW:
             item.add_marker("quick")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def imports_stay():
+    """Streamlit collects garbage after every page, and needn't look through torch and Plotly each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_helpers import qdash
+from cli_helpers import qdash_here
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ WEIGHTS = (
 @pytest.fixture(scope="module")
 def commands() -> set[str]:
     """The names that `--help` lists."""
-    listed = qdash("--help").stdout.partition("Commands:")[2]
+    listed = qdash_here("--help").stdout.partition("Commands:")[2]
     return set(re.findall(r"^  (\w+)", listed, re.MULTILINE))
 
 
@@ -49,7 +49,7 @@ def test_the_table_has_every_command_and_no_other(commands):
 
 def test_every_option_it_names_is_one_of_a_command(commands):
     section = README[README.index("## The command line") : README.index("## What is quantized")]
-    known = {option for name in commands for option in re.findall(r"--[\w-]+", qdash(name, "--help").stdout)}
+    known = {option for name in commands for option in re.findall(r"--[\w-]+", qdash_here(name, "--help").stdout)}
     assert set(re.findall(r"--[a-z][\w-]+", section)) <= known
 
 

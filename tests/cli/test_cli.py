@@ -8,11 +8,14 @@ import sys
 import time
 
 import pytest
-from cli_helpers import qdash
+from cli_helpers import qdash, qdash_here
 
 from qdash.spec import SweepSpec
+from qdash.store.store import Store
 
 SWEEP = ["sweep", "--model", "demo:digits-resnet", "--data", "demo:digits"]
+TINY = ["--samples", "4", "--calibration-samples", "8", "--layers", "fc"]
+WRONG = ["sweep", "--modell", "x"]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +33,11 @@ def swept(tmp_path_factory):
         ([], "Usage"),
         (["nope"], "No such command"),
         (["sweep", "--model", "demo:digits-resnet"], "Missing option '--data'"),
-        (["sweep", "--modell", "x"], "No such option: --modell"),
+        (WRONG, "No such option: --modell"),
         (["sweep", "--model", "demo:x", "--data", "demo:digits"], "choose from demo:digits-resnet"),
         ([*SWEEP, "--observer", "mean"], "unknown observer 'mean'; choose from"),
         ([*SWEEP, "--samples", "many"], "valid integer"),
-        ([*SWEEP, "--json", "/nowhere/out.json", "--samples", "4"], "can't write"),
+        ([*SWEEP, *TINY, "--json", "/nowhere/out.json"], "can't write"),
         (["list", "cheeses"], "unknown family 'cheeses'; choose from"),
         (["show", "never"], "never"),
         (["recommend", "never"], "never"),
@@ -44,7 +47,7 @@ def swept(tmp_path_factory):
     ],
 )
 def test_wrong_input_is_exit_2_with_one_line_and_no_trace(arguments, words):
-    done = qdash(*arguments)
+    done = qdash_here(*arguments)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert words in last
@@ -52,15 +55,20 @@ def test_wrong_input_is_exit_2_with_one_line_and_no_trace(arguments, words):
     assert "Traceback" not in done.stderr + done.stdout
 
 
+def test_a_process_ends_as_the_command_did():
+    done, here = qdash(*WRONG), qdash_here(*WRONG)
+    assert (done.returncode, done.stdout, done.stderr) == (here.returncode, here.stdout, here.stderr)
+
+
 def test_help_of_every_command():
     for command in ("list", "sweep", "runs", "show", "recommend", "qat", "resume", "cancel"):
-        done = qdash(command, "--help")
+        done = qdash_here(command, "--help")
         assert done.returncode == 0
         assert "--json" in done.stdout, command
 
 
 def test_a_sweep_has_an_option_for_every_field_of_its_spec():
-    told = " ".join(qdash("sweep", "--help").stdout.split())
+    told = " ".join(qdash_here("sweep", "--help").stdout.split())
     for name, field in SweepSpec.model_fields.items():
         singular = name.removesuffix("s") if isinstance(field.default, tuple) else name
         assert f" --{singular.replace('_', '-')} " in told
@@ -82,7 +90,7 @@ def test_help_and_list_don_t_import_torch():
 
 @pytest.mark.parametrize("family", ["observers", "formats", "modes", "methods", "recommenders", "models", "datasets"])
 def test_list_json_follows_the_contract(family):
-    described = json.loads(qdash("list", family, "--json", "-").stdout)
+    described = json.loads(qdash_here("list", family, "--json", "-").stdout)
     assert described["family"] == family
     for member in described["members"]:
         assert set(member) == {"name", "help", "options", "examples"}
@@ -104,9 +112,9 @@ def test_sweep_json_stands_alone_on_standard_output_and_show_repeats_it(swept):
 
 def test_runs_lists_it_and_latest_finds_it(swept):
     environment, result = swept
-    runs = json.loads(qdash("runs", "--json", "-", env=environment).stdout)["runs"]
+    runs = json.loads(qdash_here("runs", "--json", "-", env=environment).stdout)["runs"]
     assert result["run_id"] in [run["run_id"] for run in runs]
-    done = qdash("show", "latest", env=environment)
+    done = qdash_here("show", "latest", env=environment)
     assert done.returncode == 0
     assert "most sensitive first" in done.stdout
 
@@ -114,7 +122,7 @@ def test_runs_lists_it_and_latest_finds_it(swept):
 def test_recommend_measures_the_frontier_once(swept):
     environment, result = swept
     arguments = ("recommend", result["run_id"], "--max-drop", "3", "--json", "-")
-    first = qdash(*arguments, env=environment)
+    first = qdash_here(*arguments, env=environment)
     found = json.loads(first.stdout)
     assert set(found) >= {"run_id", "keep_fp32", "max_drop_points", "verdict", "frontier"}
     assert [p["k"] for p in found["frontier"]] == list(range(len(result["layers"]) + 1))
@@ -122,28 +130,27 @@ def test_recommend_measures_the_frontier_once(swept):
     assert found["frontier"][-1]["delta"] == 0
     for point in found["frontier"]:
         assert set(point) >= {"k", "layers", "value", "delta", "low", "high", "size_mb", "samples"}
-    again = qdash("recommend", "latest", *arguments[2:], env=environment)  # of the sweeps, not of what was measured
+    again = qdash_here("recommend", "latest", *arguments[2:], env=environment)  # of sweeps, not of what was measured
     assert json.loads(again.stdout) == found
     assert "measuring" not in again.stderr
 
 
 def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path):
     environment = os.environ | {"QDASH_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "qdash", *SWEEP, "--batch-size", "8", "--json", str(tmp_path / "out.json")]
+    command = [sys.executable, "-m", "qdash", *SWEEP, "--batch-size", "16", "--json", str(tmp_path / "out.json")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     run_id = process.stderr.readline().split()[-1]
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        runs = json.loads(qdash("runs", "--json", "-", env=environment).stdout)["runs"]
-        if runs and runs[0]["done"]:
-            break
+    with Store.open(f"sqlite:///{tmp_path}/qdash.sqlite") as store:
+        while not store.runs.get(run_id).done and time.monotonic() < deadline:
+            time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"python -m qdash resume {run_id}" in errors
-    resumed = qdash("resume", run_id, "--json", "-", env=environment)
+    resumed = qdash_here("resume", run_id, "--json", "-", env=environment)
     assert resumed.returncode == 0, resumed.stderr
-    whole = qdash(*SWEEP, "--batch-size", "8", "--json", "-", env=environment)
+    whole = qdash_here(*SWEEP, "--batch-size", "16", "--json", "-", env=environment)
     with_pause, without = json.loads(resumed.stdout), json.loads(whole.stdout)
     for first, second in zip(with_pause["layers"], without["layers"], strict=True):
         assert first["layer"] == second["layer"]

@@ -19,6 +19,11 @@ from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
 from qdash.sweep.works.flush import fetched
 
 WAITING = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist", "cpu", "numpy", "nonzero")
+LAYERS = {
+    "resnet": "conv1,layer[12].0.*,fc",
+    "mobilenet": "conv_stem,blocks.0.*,classifier",
+    "vit": "patch_embed,blocks.0.*",
+}
 
 
 @contextmanager
@@ -39,17 +44,23 @@ def waits(monkeypatch):
         yield found
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Artifacts: the calibration of a model is made once."""
+    return tmp_path_factory.mktemp("artifacts")
+
+
 @pytest.mark.parametrize("method", ["one_at_a_time", "leave_one_out", "gradient", "statistics"])
 @pytest.mark.parametrize("mode", ["weight_only", "dynamic", "static"])
-@pytest.mark.parametrize("model", ["resnet", "mobilenet", "vit"])
-def test_no_layer_waits(model, mode, method, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("model", "layers"), LAYERS.items())
+def test_no_layer_waits(model, layers, mode, method, folder, monkeypatch):
     spec = checked(
         SweepSpec, model=f"demo:digits-{model}", data="demo:digits", mode=mode, method=method, samples=16, batch_size=8
     )
     member = family("methods").create(method)
     with ExitStack() as stack:
         recording = Recording(member.keeps_inputs, member.records_gradients)
-        prepared = prepare(stack, spec, spec.settings(), "*", tmp_path, recording)
+        prepared = prepare(stack, spec, spec.settings(), layers, folder, recording)
         ensure_calibrated(prepared, spec, lambda: None)
         bench, evaluation = prepared.bench, prepared.workload.evaluation
         items = [Item(layer, spec.settings()[0]) for layer in bench.layers]

@@ -9,7 +9,8 @@ from engine_helpers import sweep
 from qdash.errors import SpecError
 from qdash.spec import Setting, SweepSpec, checked
 
-MODEL = {"data": "demo:digits", "samples": 64, "method": "statistics"}
+MODEL = {"data": "demo:digits", "samples": 32, "method": "statistics"}
+FORMATS = ("int4", "nf4", "nvfp4", "mxfp4", "mxfp6", "mxfp8", "fp8_e4m3fn", "int8", "bf16", "fp16")
 OVERFLOWS = """
 import torch
 from torch import nn
@@ -32,33 +33,47 @@ def medians(result, side, name):
     return {format: np.median(values) for format, values in found.items()}
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Artifacts: the calibration of a model is made once."""
+    return tmp_path_factory.mktemp("artifacts")
+
+
+def assert_more_bits_and_smaller_blocks_lose_less(db):
+    assert db["mxfp4"] < db["nvfp4"] < db["mxfp6"] < db["mxfp8"] < db["fp8_e4m3fn"] < db["bf16"] < db["fp16"]
+    assert db["nf4"] < db["mxfp6"]
+    assert abs(db["mxfp4"] - db["int4"]) < 6
+    assert db["int8"] > db["fp8_e4m3fn"]
+
+
+@pytest.mark.parametrize("model", ["demo:digits-resnet", "demo:digits-vit"])
+def test_weights_of_more_bits_and_smaller_blocks_lose_less(model, folder):
+    result = sweep(folder, model=model, weight_formats=FORMATS, mode="weight_only", **MODEL)
+    assert_more_bits_and_smaller_blocks_lose_less(medians(result, "weight", "weight_sqnr_db"))
+
+
 @pytest.mark.parametrize("model", ["demo:digits-resnet", "demo:digits-vit"])
 @pytest.mark.parametrize("mode", ["static", "dynamic"])
-def test_more_bits_and_smaller_blocks_lose_less(model, mode, tmp_path):
-    formats = ("int4", "nf4", "nvfp4", "mxfp4", "mxfp6", "mxfp8", "fp8_e4m3fn", "int8", "bf16", "fp16")
-    weights = sweep(tmp_path, model=model, weight_formats=formats, activation_formats=("identity",), mode=mode, **MODEL)
-    inputs = sweep(tmp_path, model=model, weight_formats=("identity",), activation_formats=formats, mode=mode, **MODEL)
-    for result, side, name in ((weights, "weight", "weight_sqnr_db"), (inputs, "activation", "input_sqnr_db")):
-        db = medians(result, side, name)
-        assert db["mxfp4"] < db["nvfp4"] < db["mxfp6"] < db["mxfp8"] < db["fp8_e4m3fn"] < db["bf16"] < db["fp16"]
-        assert db["nf4"] < db["mxfp6"]
-        assert abs(db["mxfp4"] - db["int4"]) < 6
-        assert db["int8"] > db["fp8_e4m3fn"]
+def test_inputs_of_more_bits_and_smaller_blocks_lose_less(model, mode, folder):
+    values = {"weight_formats": ("identity",), "activation_formats": FORMATS, "mode": mode}
+    result = sweep(folder, model=model, **values, **MODEL)
+    assert_more_bits_and_smaller_blocks_lose_less(medians(result, "activation", "input_sqnr_db"))
 
 
-def test_nf4_is_better_than_int4_per_tensor_and_groups_than_channels(tmp_path):
+def test_nf4_is_better_than_int4_per_tensor_and_groups_than_channels(folder):
     def median(format, granularity):
         values = MODEL | {"model": "demo:digits-resnet", "mode": "weight_only", "weight_granularity": granularity}
-        return medians(sweep(tmp_path, weight_formats=(format,), **values), "weight", "weight_sqnr_db")[format]
+        return medians(sweep(folder, weight_formats=(format,), **values), "weight", "weight_sqnr_db")[format]
 
-    assert median("nf4", "per_tensor") > median("int4", "per_tensor") + 1
-    assert median("nf4", "per_tensor") == median("nf4", "per_channel")
-    assert median("int4", "per_group:size=32") > median("int4", "per_channel") > median("int4", "per_tensor")
+    nf4, int4 = median("nf4", "per_tensor"), median("int4", "per_tensor")
+    assert nf4 > int4 + 1
+    assert nf4 == median("nf4", "per_channel")
+    assert median("int4", "per_group:size=32") > median("int4", "per_channel") > int4
 
 
-def test_power_of_two_scales_cost_something_and_are_part_of_the_setting(tmp_path):
+def test_power_of_two_scales_cost_something_and_are_part_of_the_setting(folder):
     values = MODEL | {"model": "demo:digits-vit", "observers": ("min_max",)}
-    plain, rounded = (sweep(tmp_path, power_of_two_scales=power, **values) for power in (False, True))
+    plain, rounded = (sweep(folder, power_of_two_scales=power, **values) for power in (False, True))
     for one, other in zip(plain["layers"], sorted(rounded["layers"], key=lambda r: r["order"]), strict=True):
         same = next(r for r in rounded["layers"] if r["layer"] == one["layer"])
         assert same["weight_sqnr_db"] < one["weight_sqnr_db"] + 0.1

@@ -15,7 +15,7 @@ from qdash.errors import QdashError
 from qdash.instrument.folding import folded
 from qdash.results.plain import plain
 
-SAMPLES = 40
+SAMPLES = 24
 ROW_FIELDS = """layer type order calls params macs settings method status weight_sqnr_db input_sqnr_db
 layer_output_sqnr_db layer_output_mse weights_only_layer_output_sqnr_db inputs_only_layer_output_sqnr_db
 cumulative_sqnr_db model_output_sqnr_db model_output_sqnr_db_low model_output_sqnr_db_high model_output_mse
@@ -108,14 +108,15 @@ def test_batch_sizes_give_the_same_numbers(tmp_path):
             model="demo:digits-mobilenet",
             data="demo:digits",
             mode="static",
-            samples=64,
+            samples=20,
             batch_size=batch_size,
             weight_formats=("int4",),
+            layers="conv_stem,blocks.[024].*,classifier",
         )
         names = ("layer_output_sqnr_db", "model_output_sqnr_db", "cumulative_sqnr_db", "input_sqnr_db", "cosine")
         return {row["layer"]: [row[name] for name in names] for row in result["layers"]}
 
-    whole, seven, one = numbers(64), numbers(7), numbers(1)
+    whole, seven, one = numbers(20), numbers(7), numbers(1)
     for layer, values in whole.items():
         np.testing.assert_allclose(seven[layer], values, atol=0.02)  # dB; kernels round differently
         np.testing.assert_allclose(one[layer], values, atol=0.02)  # dB; kernels round differently
@@ -130,7 +131,8 @@ def test_identity_scores_exactly_no_loss(method, mode, tmp_path):
         data="demo:digits",
         mode=mode,
         method=method,
-        samples=24,
+        samples=16,
+        calibration_samples=16,
         weight_formats=("identity",),
         activation_formats=("identity",),
     )
@@ -178,17 +180,18 @@ def test_lstm_is_swept_and_what_is_not_simulated_is_said(tmp_path):
 def test_dynamic_ranges_don_t_depend_on_the_batch(tmp_path):
     def kl(batch_size):
         result = sweep(
-            tmp_path, model="demo:digits-vit", data="demo:digits", mode="dynamic", samples=32, batch_size=batch_size
+            tmp_path, model="demo:digits-vit", data="demo:digits", mode="dynamic", samples=12, batch_size=batch_size
         )
         return {row["layer"]: row["model_output_kl"] for row in result["layers"]}
 
-    whole, single = kl(32), kl(1)
+    whole, single = kl(12), kl(1)
     for layer, value in whole.items():
         assert single[layer] == pytest.approx(value, rel=0.02, abs=1e-9)
 
 
 def test_counted_work_of_a_replayed_sweep_is_far_below_the_naive_one(tmp_path):
-    result = sweep(tmp_path, model="demo:digits-resnet", data="demo:digits", mode="weight_only")
+    values = {"model": "demo:digits-resnet", "data": "demo:digits", "samples": 96, "calibration_samples": 32}
+    result = sweep(tmp_path, mode="weight_only", **values)
     layers = len(result["layers"])
     assert result["cost"]["forward_equivalents"] <= 0.75 * (layers + 1)
 
@@ -201,6 +204,7 @@ def test_leave_one_out_recovers_and_ranks_by_what_remains(tmp_path):
         method="leave_one_out",
         weight_formats=("int4",),
         weight_granularity="per_tensor",
+        samples=200,
     )
     rows = result["layers"]
     first, last = rows[0], rows[-1]

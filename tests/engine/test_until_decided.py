@@ -1,5 +1,7 @@
 """A sweep that stops when it is decided: same verdicts, fewer samples, and it resumes."""
 
+from itertools import count
+
 import pytest
 from engine_helpers import run_work, sweep
 
@@ -14,7 +16,9 @@ VALUES = {
     "weight_formats": ("int4",),
     "weight_granularity": "per_tensor",
     "batch_size": 32,
+    "layers": "conv_stem,blocks.[024].*,classifier",
 }
+FEW = VALUES | {"layers": "conv_stem,blocks.0.*,classifier", "samples": 320}
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +43,12 @@ def test_the_same_verdicts_with_fewer_samples(full, tolerance, tmp_path):
 
 
 def test_it_goes_on_in_a_new_process_with_the_same_result(tmp_path):
-    spec = checked(SweepSpec, **VALUES, until_decided=True, tolerance=3.0)
+    spec = checked(SweepSpec, **FEW, until_decided=True, tolerance=3.0)
     _, whole, _ = run_work("sweep", spec, tmp_path)
-    position, scores = "start", []
+    position, scores, checks = "start", [], count(1)
     while position is not None:  # a new work for every slice: nothing is carried over but the position
         work = build_work("sweep", spec.model_dump_json(), str(tmp_path))
-        for record in work.advance(position, lambda: bool(len(scores) % 3)):
+        for record in work.advance(position, lambda: next(checks) % 7 == 0):
             if isinstance(record, Score):
                 scores.append(record)
             elif isinstance(record, Progress):
@@ -53,6 +57,8 @@ def test_it_goes_on_in_a_new_process_with_the_same_result(tmp_path):
     once = {(s.kind, s.subject, s.setting, s.batch): s.sums for s in whole}
     pieces = {(s.kind, s.subject, s.setting, s.batch): s.sums for s in scores}
     assert once.keys() == pieces.keys()
+    assert next(checks) // 7 > 3, "it was stopped inside of batches"
+    assert sum(s.kind == "layer" for s in scores) < 5 * 10, "some were decided"
     assert all(once[key].get("noise") == pieces[key].get("noise") for key in once)
 
 

@@ -27,7 +27,10 @@ SWEEP = checked(
 )
 
 
-def plan(steps=100, sweep=SWEEP, **values):
+SHORT = SWEEP.model_copy(update={"samples": 64, "batch_size": 32})
+
+
+def plan(steps=60, sweep=SWEEP, **values):
     training = values.pop("training", f"qat:steps={steps}")
     return checked(
         QatSpec, sweep=sweep, setting=values.pop("setting", sweep.settings()[0]), training=training, **values
@@ -36,7 +39,7 @@ def plan(steps=100, sweep=SWEEP, **values):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """(folder of artifacts, facts, scores, result) of the MobileNet at W4A4, 100 steps."""
+    """(folder of artifacts, facts, scores, result) of the MobileNet at W4A4, 60 steps."""
     folder = tmp_path_factory.mktemp("plan")
     facts, scores, cost = run_work("qat", plan(), folder)
     return folder, facts, scores, qat_json("run", "parent", plan(), facts, scores, cost)
@@ -53,10 +56,10 @@ def test_at_least_half_of_what_quantizing_lost_is_won_back(tuned):
 
 def test_the_json_tells_curve_training_and_intervals(tuned):
     result = tuned[-1]
-    assert [step["step"] for step in result["curve"]] == list(range(100))
+    assert [step["step"] for step in result["curve"]] == list(range(60))
     losses = [step["loss"] for step in result["curve"]]
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:5])
-    assert result["training"]["steps"] == 100
+    assert result["training"]["steps"] == 60
     assert result["training"]["samples"] == 1000
     assert result["training"]["loss"] == "distillation (squared error)"
     for name in ("ptq", "qat"):
@@ -116,7 +119,7 @@ def test_the_file_loads_like_any_weights_and_says_what_was_kept(tuned):
 
 def test_kept_layers_stay_as_they_are(tmp_path):
     keep = ("conv_stem", "blocks.0.conv_pwl")
-    facts, _, _ = run_work("qat", plan(4, keep=keep), tmp_path)
+    facts, _, _ = run_work("qat", plan(4, sweep=SHORT, keep=keep), tmp_path)
     tensors, original = load_file(tmp_path / facts["weights_file"]), build("digits-mobilenet").state_dict()
     for name in ("conv_stem.weight", "bn1.running_mean", "blocks.0.conv_pwl.weight", "blocks.0.bn3.weight"):
         assert torch.equal(tensors[name], original[name]), name
@@ -130,7 +133,8 @@ def stopping_after(checks):
 
 
 def test_resuming_gives_the_same_weights_to_the_bit(tmp_path):
-    whole, parts, spec = tmp_path / "whole", tmp_path / "parts", plan(training="qat:steps=12:learned_scale=true")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    spec = plan(sweep=SHORT, training="qat:steps=12:learned_scale=true")
     whole.mkdir(), parts.mkdir()
     _, expected, _ = run_work("qat", spec, whole)
     position, found, works = "start", {}, 0
@@ -138,7 +142,7 @@ def test_resuming_gives_the_same_weights_to_the_bit(tmp_path):
         work = build_work("qat", spec.model_dump_json(), str(parts))
         works += 1
         try:
-            for record in work.advance(position, stopping_after(12)):  # seven of them while it calibrates
+            for record in work.advance(position, stopping_after(9)):  # seven of them while it calibrates
                 if isinstance(record, Progress):
                     position = record.position
                 elif isinstance(record, Score):
@@ -161,8 +165,8 @@ def test_resuming_gives_the_same_weights_to_the_bit(tmp_path):
 @pytest.mark.parametrize("mode", ["dynamic", "weight_only"])
 @pytest.mark.parametrize("format", ["int4", "fp8_e4m3fn", "mxfp4", "nf4"])
 def test_other_modes_and_formats_learn_too(mode, format, tmp_path):
-    sweep = SWEEP.model_copy(update={"mode": mode, "weight_formats": (format,), "layers": "blocks.0.*"})
-    spec = plan(8, sweep=sweep.model_copy(update={"samples": 64}))
+    sweep = SHORT.model_copy(update={"mode": mode, "weight_formats": (format,), "layers": "blocks.0.*"})
+    spec = plan(8, sweep=sweep)
     facts, scores, cost = run_work("qat", spec, tmp_path)
     result = qat_json("run", None, spec, facts, scores, cost)
     assert result["qat"]["status"] == "ok"
@@ -172,13 +176,13 @@ def test_other_modes_and_formats_learn_too(mode, format, tmp_path):
 
 @pytest.mark.parametrize("loss", ["distillation_kl", "labels"])
 def test_other_losses_win_back_too(loss, tmp_path):
-    spec = plan(training=f"qat:steps=60:loss={loss}")
+    spec = plan(training=f"qat:steps=40:loss={loss}")
     facts, scores, cost = run_work("qat", spec, tmp_path)
     assert qat_json("run", None, spec, facts, scores, cost)["recovered_share"] > 0.5
 
 
 def test_epochs_are_passes_over_the_training_samples(tmp_path):
-    spec = plan(training="qat:batch_size=250", epochs=2, sweep=SWEEP.model_copy(update={"samples": 20}))
+    spec = plan(training="qat:batch_size=250", epochs=2, sweep=SHORT.model_copy(update={"layers": "blocks.0.*"}))
     facts, scores, _ = run_work("qat", spec, tmp_path)
     assert facts["training"]["steps"] == 8
     assert facts["training"]["epochs"] == 2

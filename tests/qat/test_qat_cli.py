@@ -1,4 +1,4 @@
-"""`qat` and `sweep --mode qat` as another program sees them."""
+"""`qat` and `sweep --mode qat` on the command line."""
 
 import json
 import os
@@ -9,8 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from cli_helpers import qdash
+from cli_helpers import qdash_here
 from safetensors import safe_open
+
+from qdash.jobs.steps import run_inline
+from qdash.store.store import Store
 
 SWEEP = ["--model", "demo:digits-mobilenet", "--data", "demo:digits", "--samples", "64", "--weight-format", "int4"]
 
@@ -19,7 +22,7 @@ SWEEP = ["--model", "demo:digits-mobilenet", "--data", "demo:digits", "--samples
 def swept(tmp_path_factory):
     """(environment, id) of one small sweep in a home of its own."""
     environment = os.environ | {"QDASH_HOME": str(tmp_path_factory.mktemp("cli"))}
-    done = qdash("sweep", *SWEEP, "--activation-format", "int4", "--json", "-", env=environment)
+    done = qdash_here("sweep", *SWEEP, "--activation-format", "int4", "--json", "-", env=environment)
     assert done.returncode == 0, done.stderr
     return environment, json.loads(done.stdout)["run_id"]
 
@@ -28,7 +31,7 @@ def test_a_plan_is_tuned_and_its_weights_written(swept, tmp_path):
     environment, run = swept
     out = tmp_path / "weights.safetensors"
     arguments = ["--keep", "conv_stem, classifier", "--steps", "10", "--learned-scale", "--out", str(out)]
-    done = qdash("qat", run, *arguments, "--json", "-", env=environment)
+    done = qdash_here("qat", run, *arguments, "--json", "-", env=environment)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["keep_fp32"] == ["conv_stem", "classifier"]
@@ -38,16 +41,16 @@ def test_a_plan_is_tuned_and_its_weights_written(swept, tmp_path):
     assert result["weights_file"] == str(out)
     with safe_open(out, framework="pt") as file:
         assert "blocks.0.conv_pw.weight" in file.keys()  # noqa: SIM118
-    shown = qdash("show", result["run_id"], "--json", "-", env=environment)
+    shown = qdash_here("show", result["run_id"], "--json", "-", env=environment)
     assert json.loads(shown.stdout)["qat"] == result["qat"]
-    again = qdash("resume", result["run_id"], env=environment)
+    again = qdash_here("resume", result["run_id"], env=environment)
     assert again.returncode == 2
     assert "is done" in again.stderr
 
 
 def test_it_says_for_a_person_what_was_won_back(swept):
     environment, run = swept
-    done = qdash("qat", run, "--keep", "", "--steps", "4", env=environment)
+    done = qdash_here("qat", run, "--keep", "", "--steps", "4", env=environment)
     assert done.returncode == 0, done.stderr
     for words in ("fine-tuned", "won back", "weights:", "4 of 4 steps"):
         assert words in done.stdout
@@ -65,7 +68,7 @@ def test_it_says_for_a_person_what_was_won_back(swept):
 )
 def test_wrong_input_is_exit_2_with_one_line(arguments, words, swept):
     environment, run = swept
-    done = qdash("qat", run, *arguments, env=environment)
+    done = qdash_here("qat", run, *arguments, env=environment)
     assert done.returncode == 2
     assert words in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr + done.stdout
@@ -76,12 +79,12 @@ def test_labels_that_are_not_there_are_exit_2(tmp_path, swept):
     model.write_text("from torch import nn\n\n\ndef build():\n    return nn.Sequential(nn.Linear(4, 3))\n")
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32))
     data = ["--model", f"python:{model}:build", "--data", str(tmp_path / "x.npz"), "--metric", "agreement"]
-    done = qdash("sweep", *data, "--mode", "qat:loss=labels", env=swept[0])
+    done = qdash_here("sweep", *data, "--mode", "qat:loss=labels", env=swept[0])
     assert done.returncode == 2
     assert "loss=labels needs labels and the training data have none" in done.stderr
 
 
-def test_interrupted_training_goes_on_where_it_stood(swept):
+def test_interrupted_training_goes_on_where_it_stood(swept, monkeypatch):
     environment, run = swept
     command = [sys.executable, "-m", "qdash", "qat", run, "--keep", "", "--steps", "5000"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -97,16 +100,11 @@ def test_interrupted_training_goes_on_where_it_stood(swept):
     assert process.returncode == 130
     assert f"resume {run_id}" in said
     before = trained(environment, run_id)
-    going_on = subprocess.Popen([sys.executable, "-m", "qdash", "resume", run_id], env=environment)
-    try:
-        deadline = time.monotonic() + 60
-        while trained(environment, run_id) <= before:
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
-    finally:
-        going_on.send_signal(signal.SIGINT)
-        going_on.wait(timeout=60)
+    monkeypatch.setenv("QDASH_HOME", environment["QDASH_HOME"])
+    checks = iter(range(20))
     with _store(environment) as store:
+        run_inline(store, run_id, should_stop=lambda: next(checks, None) is None)
+        assert trained(environment, run_id) > before
         steps = [score.batch for score in store.scores.read(run_id) if score.kind == "training"]
     assert steps == list(range(len(steps)))
 
@@ -117,6 +115,4 @@ def trained(environment, run_id):
 
 
 def _store(environment):
-    from qdash.store.store import Store
-
     return Store.open(f"sqlite:///{environment['QDASH_HOME']}/qdash.sqlite")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_helpers import qdash
+from cli_helpers import qdash_here
 
 from qdash.store.store import Store
 
@@ -22,7 +22,7 @@ def old_home(tmp_path, monkeypatch):
 
 
 def said(*words):
-    done = qdash(*words, "--json", "-")
+    done = qdash_here(*words, "--json", "-")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -1,5 +1,7 @@
 """Fine-tuning on the page: offered, started, watched, answered."""
 
+import shutil
+
 import pytest
 from chart_helpers import METRIC, measured_model, tuned_result
 from streamlit.testing.v1 import AppTest
@@ -33,12 +35,25 @@ def opened(run_id, keep=()):
     return app
 
 
+@pytest.fixture(scope="module")
+def tuned_home(tmp_path_factory, real_home):
+    """A home folder whose sweep has a finished fine-tune of few steps."""
+    folder = tmp_path_factory.mktemp("tuned") / "home"
+    shutil.copytree(real_home, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QDASH_HOME", str(folder))
+        with Store.open() as store:
+            (sweep,) = store.runs.list(kind="sweep")
+            run_inline(store, create_qat_run(store, sweep.id, [], training="qat:steps=8"))
+    return folder
+
+
 @pytest.fixture
-def tuned(done):
-    """The id of a sweep with a finished fine-tune of few steps."""
+def tuned(home, tuned_home):
+    """The id of that sweep."""
+    shutil.copytree(tuned_home, home)
     with Store.open() as store:
-        run_inline(store, create_qat_run(store, done, [], training="qat:steps=8"))
-    return done
+        return store.runs.list(kind="sweep")[0].id
 
 
 def test_it_is_offered_and_started_with_what_the_page_keeps(done, queued):
