@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qdash.registry import Member, families, family
+from qdash.registry import Member, families, family, package_of
 
 BEGIN, END = "<!-- table: python -m qdash.testing.adding -->", "<!-- end of table -->"
 EXAMPLES = {
@@ -24,6 +24,7 @@ EXAMPLES = {
     "modes": "static",
     "observers": "min_max",
     "recommenders": "ranked",
+    "views": "depth",
 }
 """Fixed, so that a new member doesn't change the table."""
 
@@ -46,12 +47,12 @@ def row(name: str) -> str:
     to_do = "<br>".join(implemented(base, len(classes) > 1) for base in classes)
     laws = f"`qdash.testing.{name}`: " + ", ".join(f"`{law}`" for law in laws_of(name))
     may = ", ".join(dict.fromkeys(f"`{flag}`" for base in classes for flag in flags(base)))
-    return f"| `qdash/{name}/` | {bases} | {to_do} | {may} | {laws} | `{example(name)}` |"
+    return f"| `{_folder(name)}/` | {bases} | {to_do} | {may} | {laws} | `{example(name)}` |"
 
 
 def contracts(name: str) -> list[type[Member]]:
     """The classes of a family's `base.py` that members are derived from: those without a class below them there."""
-    module = importlib.import_module(f"qdash.{name}.base")
+    module = importlib.import_module(f"{package_of(name)}.base")
     own = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
     members = [c for c in own if issubclass(c, Member)]
     return [c for c in members if not any(issubclass(other, c) for other in members if other is not c)]
@@ -88,7 +89,11 @@ def example(name: str) -> str:
     """A member file to begin from; the shortest where none was chosen."""
     files = {Path(inspect.getfile(entry.member)) for entry in family(name)}
     shortest = min(files, key=lambda file: (len(file.read_text()), file.name))
-    return f"{name}/{EXAMPLES.get(name, shortest.stem)}.py"
+    return f"{_folder(name).removeprefix('qdash/')}/{EXAMPLES.get(name, shortest.stem)}.py"
+
+
+def _folder(name: str) -> str:
+    return package_of(name).replace(".", "/")
 
 
 def _definitions(base: type[Any]) -> dict[str, Any]:
