@@ -1,6 +1,6 @@
 """The part of the form that says how layers are quantized and how that is measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -77,14 +77,14 @@ def _more(start: Mapping[str, Any], quantizes_inputs: bool) -> dict[str, Any]:
         if quantizes_inputs:
             values["activation_scheme"] = _scheme("activation_scheme", "Input scheme", start)
             values["activation_granularity"] = _input_granularity(start["activation_granularity"])
-            values["include"] = ("functional",) if _functional(start["include"]) else ()
+            values["include"] = ("functional",) if _functional(bool(start["include"])) else ()
     return values
 
 
-def _functional(start: Sequence[str]) -> bool:
+def _functional(start: bool) -> bool:
     return st.toggle(
         "Functional operations",
-        value="functional" in start,
+        value=start,
         key="new_include",
         help=help_text("include"),
         persist_state="session",

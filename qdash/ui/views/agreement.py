@@ -27,7 +27,7 @@ NOTHING_YET = (
 
 
 @REGISTRY.register("agreement")
-class Agreement(View):
+class EstimatedAndMeasured(View):
     """How far an estimate can be trusted: what has been measured of it, and a button that measures more."""
 
     label: ClassVar[str] = "Agreement"
