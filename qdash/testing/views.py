@@ -8,7 +8,8 @@ import pytest
 
 from qdash.jobs.steps import run_inline
 from qdash.registry import family
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.testing import tiny

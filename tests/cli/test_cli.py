@@ -10,7 +10,7 @@ import time
 import pytest
 from cli_helpers import qdash
 
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 
 SWEEP = ["sweep", "--model", "demo:digits-resnet", "--data", "demo:digits"]
 

@@ -7,7 +7,9 @@ import pytest
 from engine_helpers import sweep
 
 from qdash.errors import SpecError
-from qdash.spec import Setting, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 
 MODEL = {"data": "demo:digits", "samples": 64, "method": "statistics"}
 OVERFLOWS = """

@@ -10,7 +10,7 @@ from qdash.engine.site import Site
 from qdash.layers.convolution import Convolution
 from qdash.layers.linear import Linear
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 FORMATS = family("formats")
 SELF_SCALED = [name for name in FORMATS.names() if not FORMATS.create(name).needs_range]

@@ -8,7 +8,9 @@ import pytest
 
 from qdash.cli.app import run
 from qdash.registry import families, family, package_of
-from qdash.spec import Setting, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 from qdash.testing.laws import every_name
 
 HEAD = '"""One more member."""\n\nfrom typing import ClassVar\n\n'

@@ -8,7 +8,7 @@ from ui_helpers import press, swept_home, text_of
 
 from qdash.jobs.steps import run_inline
 from qdash.records.scores import Facts
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui import state

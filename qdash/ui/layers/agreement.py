@@ -7,7 +7,7 @@ from qdash.answers.stored import Sweep
 from qdash.charts.agreement import agreement_frame
 from qdash.results.agreement import most_sampled
 from qdash.results.rows import LayerRow
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.store.runs import Run
 from qdash.ui import state
 from qdash.ui.layers.view import LayerView

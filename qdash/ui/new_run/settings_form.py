@@ -7,7 +7,7 @@ import streamlit as st
 
 from qdash.modes.base import Mode
 from qdash.registry import family
-from qdash.spec import Source, SweepSpec
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.ui.describe import words
 from qdash.ui.new_run.choices import any_of, many_of, number, one_of, optional_number, optional_text, with_options
 from qdash.ui.words import help_text

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from qdash.registry import family
-from qdash.spec import Source, SweepSpec
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.ui.new_run.choices import family_help, one_of, optional_text
