@@ -59,23 +59,16 @@ def contracts(name: str) -> list[type[Member]]:
 
 
 def implemented(base: type[Member], several: bool) -> str:
-    """The abstract methods with the first sentence of their docstring."""
+    """The class variables without a default, and the abstract methods with the first sentence of their docstring."""
     names = sorted(getattr(base, "__abstractmethods__", ()), key=list(_definitions(base)).index)
-    lines = [f"`{name}`: {_first_sentence(_definitions(base)[name])}" for name in names]
+    lines = [f"`{name}`: class variable, see there." for name in _stated(base) if not hasattr(base, name)]
+    lines += [f"`{name}`: {_first_sentence(_definitions(base)[name])}" for name in names]
     return "<br>".join([f"*{base.__name__}*", *lines] if several else lines or ["–"])
 
 
 def flags(base: type[Member]) -> list[str]:
     """The class variables of the contract that have a default; what they mean stands beside them in `base.py`."""
-    stated = {
-        name: kind for c in base.__mro__[::-1] if c is not Member for name, kind in inspect.get_annotations(c).items()
-    }
-    shared = set(inspect.get_annotations(Member))
-    return [
-        n
-        for n, kind in stated.items()
-        if "ClassVar" in str(kind) and n not in shared and hasattr(base, n) and n[0] != "_"
-    ]
+    return [name for name in _stated(base) if hasattr(base, name)]
 
 
 def laws_of(name: str) -> list[str]:
@@ -94,6 +87,13 @@ def example(name: str) -> str:
 
 def _folder(name: str) -> str:
     return package_of(name).replace(".", "/")
+
+
+def _stated(base: type[Member]) -> list[str]:
+    """All public class variables of the contract, those of every member left out."""
+    known = {name: kind for c in base.__mro__[::-1] for name, kind in inspect.get_annotations(c).items()}
+    shared = inspect.get_annotations(Member)
+    return [name for name, kind in known.items() if "ClassVar" in str(kind) and name not in shared and name[0] != "_"]
 
 
 def _definitions(base: type[Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -94,7 +94,7 @@ def drawn(member: "View", run: str, **query: str) -> "AppTest":
     return page
 
 
-def draw(member: Any, run: str) -> None:
+def draw(member: "View", run: str) -> None:
     """The page's script, which Streamlit runs without the rest of this file."""
     import streamlit as st
 

@@ -11,7 +11,7 @@ class View(Member, ABC):
     """One tab. It is drawn only while it is open, and again at every choice and click."""
 
     label: ClassVar[str]  # of the tab, and the value of `view` in the URL
-    order: ClassVar[int]  # tabs stand from low to high; those that come with qdash are tens
+    order: ClassVar[int] = 100  # tabs stand from low to high; those that come with qdash are tens below
 
     def fits(self, view: LayerView) -> bool:
         """Whether the run has what this shows; else there is no tab. Asked at every redraw: it has to be quick."""
