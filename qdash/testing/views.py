@@ -76,7 +76,7 @@ def sweep_all(specs: Sequence[Mapping[str, object]]) -> None:
     """Computes the sweeps into the store of this home."""
     with Store.open() as store:
         for values in specs:
-            spec = checked(SweepSpec, **SMALL | values)
+            spec = checked(SweepSpec, **SMALL | dict(values))
             run_inline(
                 store, store.runs.create(NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
             )
