@@ -6,7 +6,7 @@ check:  ## what CI checks
 	ruff format --check .
 	mypy
 	lint-imports
-	python tools/house.py
+	python tools/house.py --check
 	pytest
 
 quick:  ## under a minute: style, floors, and the tests that need no process, server or sweep of their own
@@ -15,7 +15,7 @@ quick:  ## under a minute: style, floors, and the tests that need no process, se
 	pytest -m quick
 
 house:  ## the figures of the house, with their places
-	python tools/house.py
+	python tools/house.py --check
 
 picture:  ## README's picture, taken anew; needs Chromium
 	python -m tools.picture

@@ -34,7 +34,8 @@ from qdash.engine.site import Site
 from qdash.instrument.folding import folded
 from qdash.instrument.memory_format import channels_last
 from qdash.layers.base import LayerKind
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.sweep.prepare.prepare import Prepared, ensure_calibrated, prepare
 from qdash.tensors.heap import reused
 from qdash.tensors.samples import Batch

@@ -5,10 +5,11 @@ import streamlit as st
 from qdash.ui import progress, state
 from qdash.ui.guards import sweep_or_stop
 from qdash.ui.layers.agreement import going_on
+from qdash.ui.layers.answer import answer
 from qdash.ui.layers.controls import controls
 from qdash.ui.layers.panel import show_layer
-from qdash.ui.layers.pictures import answer, show_pictures
 from qdash.ui.layers.table import show_table
+from qdash.ui.layers.tabs import show_tabs
 from qdash.ui.words import escaped, help_text
 
 st.title("Which layers hurt, and why?")
@@ -32,7 +33,7 @@ def look(run_id: str) -> None:
         return
     pictures, panel = st.columns([11, 9], gap="medium")
     with pictures:
-        show_pictures(view)
+        show_tabs(view)
     with panel, st.container(border=True, key="layer_panel"):
         show_layer(view, view.shown)
     show_table(view)

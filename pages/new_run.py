@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from qdash.spec import Source, SweepSpec
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.ui import progress, start, state
 from qdash.ui.new_run.cost import show_cost, show_same_runs
 from qdash.ui.new_run.first_look import show_first_look

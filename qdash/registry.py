@@ -14,6 +14,8 @@ from pydantic_core import PydanticUndefined
 
 from qdash.errors import SpecError, UnknownNameError
 
+_ROOT = Path(__file__).parent
+
 
 class Frozen(BaseModel):
     """Immutable, checked at birth, no unknown fields."""
@@ -104,7 +106,7 @@ class Registry(Generic[M]):
 
     @cached_property
     def _loaded(self) -> dict[str, Entry[M]]:
-        package = importlib.import_module(f"qdash.{self.family}")
+        package = importlib.import_module(package_of(self.family))
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
         for point in entry_points(group=f"qdash.{self.family}"):
@@ -113,12 +115,24 @@ class Registry(Generic[M]):
 
 
 def families() -> list[str]:
-    """All families: the folders of the package that have a `base.py`.
+    """All families: the folders of the package that have a `base.py`, and those of its screen.
 
-    >>> "observers" in families()
+    >>> {"observers", "views"} <= set(families())
     True
     """
-    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/base.py"))
+    return sorted(_packages())
+
+
+def package_of(family: str) -> str:
+    """Where a family's members lie. Raises UnknownNameError with the choices.
+
+    >>> package_of("observers"), package_of("views")
+    ('qdash.observers', 'qdash.ui.views')
+    """
+    packages = _packages()
+    if family not in packages:
+        raise UnknownNameError("family", family, sorted(packages))
+    return packages[family]
 
 
 def family(name: str) -> Registry[Any]:
@@ -129,9 +143,7 @@ def family(name: str) -> Registry[Any]:
     >>> "min_max" in family("observers").names()
     True
     """
-    if name not in families():
-        raise UnknownNameError("family", name, families())
-    registry: Registry[Any] = importlib.import_module(f"qdash.{name}.base").REGISTRY
+    registry: Registry[Any] = importlib.import_module(f"{package_of(name)}.base").REGISTRY
     return registry
 
 
@@ -160,6 +172,11 @@ def first_problem(error: Exception) -> str:
     if problem["type"] == "value_error":
         return message if not where else f"{where}: {message}"
     return f"{where} = {problem['input']!r}: {message}"
+
+
+def _packages() -> dict[str, str]:
+    folders = [path.parent for pattern in ("*/base.py", "ui/*/base.py") for path in _ROOT.glob(pattern)]
+    return {folder.name: ".".join(folder.relative_to(_ROOT.parent).parts) for folder in folders}
 
 
 def _pair(text: str, pair: str) -> tuple[str, str]:

@@ -38,6 +38,7 @@ SLOW = (
     "real",
     "store/test_made_by_0_1_0.py",
     "ui",
+    "views",
     "zoo",
 )
 FEW = 2  # cases of a parametrized test that are quick

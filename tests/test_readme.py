@@ -17,7 +17,8 @@ BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"```sh\n(.*?)```",
 START, CHECK = BLOCKS[:2]
 DEMO, OWN = (next(block for block in BLOCKS if word in block) for word in ("qdash list", "python:"))
 PAGES = ["README.md", "CHANGELOG.md", "benchmarks/README.md", "examples/README.md"]
-PAGES += ["docs/architecture.md", "docs/definitions.md", "docs/demo.md"]
+PAGES += ["CONTRIBUTING.md", "findings/README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+INVENTED = {"qdash/observers/trimmed.py"}  # the worked example of docs/adding.md
 MODEL = """
 from torch import nn
 
@@ -59,6 +60,22 @@ def test_links_lead_to_files(page):
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     missing = [link for link in links if link and not (ROOT / page).parent.joinpath(link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_folders_it_names_exist(page):
+    named = re.findall(r"`((?:\w[\w.-]*/)+(?:\w+\.\w+)?)`", (ROOT / page).read_text(encoding="utf-8"))
+    bases = [ROOT, ROOT / "qdash", (ROOT / page).parent]
+    missing = [path for path in named if path not in INVENTED and not any((base / path).exists() for base in bases)]
+    assert not missing
+
+
+def test_classes_that_the_architecture_names_exist():
+    package = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "qdash").rglob("*.py"))
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z][a-z]\w+)(?:\.\w+)?`", text))
+    assert named
+    assert not named - set(re.findall(r"^class (\w+)", package, re.MULTILINE))
 
 
 @pytest.mark.slow

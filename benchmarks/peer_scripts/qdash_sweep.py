@@ -51,7 +51,8 @@ def engine(
     """The sweep's result; the clock starts after all imports, with model and samples in memory."""
     import torch
 
-    from qdash.spec import SweepSpec, checked
+    from qdash.spec.checked import checked
+    from qdash.spec.sweep import SweepSpec
 
     torch.set_num_threads(threads())
     shared = {"model": ENGINE_MODEL, "data": ENGINE_DATA, "calibration_data": ENGINE_DATA, **_settings()}

@@ -9,7 +9,9 @@ from qdash.errors import InputError, QdashError
 from qdash.registry import family
 from qdash.results.rows import LayerRow
 from qdash.results.text import plural
-from qdash.spec import Setting, Source, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.store.runs import NewRun, Run
 from qdash.store.store import Store
 

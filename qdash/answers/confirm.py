@@ -8,7 +8,7 @@ from qdash.recommenders.base import DEFAULT, REGISTRY
 from qdash.results.frontier import Limits, Point, choose, frontier_point
 from qdash.results.layer_rows import layer_rows
 from qdash.results.ranking import ranked
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.store.store import Store
 
 Sets = list[tuple[str, ...]]

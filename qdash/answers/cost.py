@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 
 from qdash.records.facts import LayerFacts, RunFacts
 from qdash.registry import family
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from qdash.recommenders.base import DEFAULT, REGISTRY
 from qdash.results.frontier import NOT_MET, Limits, Point, Recommendation, choose
 from qdash.results.rows import KeyedSetting, LayerRow
 from qdash.results.sweep import setting_result
-from qdash.spec import MeasureSpec, QatSpec, Setting, checked
+from qdash.spec.checked import checked
+from qdash.spec.mixed import MeasureSpec, QatSpec
+from qdash.spec.setting import Setting
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 

@@ -10,7 +10,9 @@ from qdash.results.frontier import Point, frontier_point
 from qdash.results.qat import QatResult, qat_result
 from qdash.results.sweep import SweepResult, sweep_result
 from qdash.results.tally import Tallies
-from qdash.spec import MeasureSpec, QatSpec, Setting, SweepSpec
+from qdash.spec.mixed import MeasureSpec, QatSpec
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
 

@@ -7,7 +7,7 @@ import numpy as np
 from qdash.quant.affine import QuantParameters
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 def clipping_range(statistics: Statistics, observer: str, format: str, scheme: str) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from qdash.charts.quantities import Quantity
 from qdash.records.facts import RunFacts
 from qdash.results.size import saved_mb
 from qdash.results.text import large, megabytes, shortened
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 LABELLED = 5
 SVG_POINTS = 1000

@@ -8,7 +8,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from qdash.registry import Frozen
-from qdash.spec import checked
+from qdash.spec.checked import checked
 
 PLAIN = (bool, int, float)  # what typer reads itself; the rest is text that the spec checks
 

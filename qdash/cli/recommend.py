@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from qdash.answers.confirm import Confirmed
     from qdash.answers.stored import Sweep
     from qdash.results.frontier import Limits, Point, Recommendation
-    from qdash.spec import Setting
+    from qdash.spec.setting import Setting
     from qdash.store.store import Store
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from qdash.results.models import AllQuantized
     from qdash.results.rows import LayerRow
     from qdash.results.sweep import SweepResult
-    from qdash.spec import SweepSpec
+    from qdash.spec.sweep import SweepSpec
 
 
 def sweep(spec: "SweepSpec", store: StoreUrl = None, json: JsonFile = None) -> None:
@@ -32,7 +32,7 @@ def sweep(spec: "SweepSpec", store: StoreUrl = None, json: JsonFile = None) -> N
 def sweep_with_options() -> Callable[..., None]:
     """`sweep` with an option for each field of the spec."""
     from qdash.cli.options import with_options
-    from qdash.spec import SweepSpec
+    from qdash.spec.sweep import SweepSpec
 
     return with_options(sweep, SweepSpec, layers="GLOB")
 

@@ -8,7 +8,10 @@ STEM, HEAD = 6, 32
 
 
 class InvertedResidual(nn.Module):
-    """conv_pw expands, conv_dw filters each channel alone (depthwise), conv_pwl projects without activation."""
+    """conv_pw expands, conv_dw filters each channel alone (depthwise), conv_pwl projects without activation.
+
+    (n, c, h, w) in and out.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int = 4):
         super().__init__()

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut; adds and activates in place, as torchvision does."""
+    """Two 3×3 convolutions and a shortcut; adds and activates in place, as torchvision does: (n, c, h, w) both."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()

@@ -28,7 +28,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with GELU between."""
+    """Two linear layers with GELU between; (n, tokens, dim) in and out."""
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
@@ -42,7 +42,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block; (n, tokens, dim) in and out."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.reading import Reading
 from qdash.instrument.calls import Override
 from qdash.instrument.random_state import RandomState
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.energy import energy, noise
 from qdash.tensors.sums import Sums

@@ -15,7 +15,7 @@ from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of, with_inputs
 from qdash.instrument.weights import effective_weight, exchanged, identity
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.tensors.call import Args, Call, Forward, Kwargs
 from qdash.tensors.trees import map_tensors
 

@@ -14,7 +14,7 @@ from qdash.errors import ModelError
 from qdash.instrument.calls import Override
 from qdash.layers.base import LayerKind
 from qdash.quant.statistics import Statistics
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 class Quantizers:

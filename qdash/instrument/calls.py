@@ -214,5 +214,6 @@ def _one_line(error: Exception) -> str:
 
 def _shapes(args: Args, kwargs: Kwargs) -> str:
     shown = ", ".join(f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in tensors([*args, kwargs]))
-    hint = "; store x as float or normalise it in forward" if "uint8" in shown else ""
+    bytes_given = any(t.dtype is torch.uint8 for t in tensors([*args, kwargs]))
+    hint = "; store x as float or normalise it in forward" if bytes_given else ""
     return f"the model was given {shown}{hint}"

@@ -11,7 +11,10 @@ from qdash.errors import ModelError
 
 
 def effective_weight(module: nn.Module, path: str) -> Tensor:
-    """The tensor that a forward uses, detached; `path` is relative to the module (`weight`, `out_proj.weight`)."""
+    """The tensor that a forward uses, of any shape, detached.
+
+    `path` is relative to the module (`weight`, `out_proj.weight`).
+    """
     owner, name = _owner(module, path)
     with torch.no_grad():
         weight: Tensor = getattr(owner, name)
@@ -59,6 +62,8 @@ def exchanged(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None
 @contextmanager
 def substituted(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
     """Like `exchanged`, but the forward sees the very tensors, so that gradients reach what they were computed from.
+
+    weights: path → tensor of the weight's shape.
 
     Raises ModelError where a weight can't be substituted because a property computes it.
     """

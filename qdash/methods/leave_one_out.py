@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from qdash.engine.bench import Bench
     from qdash.engine.item import Item, Measured
     from qdash.engine.tape.tape import Tape
-    from qdash.spec import Setting
+    from qdash.spec.setting import Setting
 
 
 class _Tapes(dict[str, "Tape"]):

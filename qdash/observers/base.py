@@ -39,7 +39,7 @@ def largest_magnitude(statistics: Statistics) -> np.ndarray:
 
 
 def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
-    """Widened to zero and held within what was seen."""
+    """`low` and `high`, (rows,) each, widened to zero and held within what was seen; the same shapes."""
     floor, ceiling = np.minimum(statistics.minimum, 0.0), np.maximum(statistics.maximum, 0.0)
     return np.clip(low, floor, 0.0), np.clip(high, 0.0, ceiling)
 
@@ -47,7 +47,7 @@ def affine_range(low: np.ndarray, high: np.ndarray, statistics: Statistics) -> t
 def symmetric_range(
     magnitude: np.ndarray, statistics: Statistics, format: ScaledFormat
 ) -> tuple[np.ndarray, np.ndarray]:
-    """−magnitude … magnitude, held within the largest magnitude seen; see `Observer.clipping_range` for low = 0."""
+    """−magnitude … magnitude, (rows,) each, held within the largest seen; see `Observer.clipping_range` for low = 0."""
     magnitude = np.minimum(magnitude, largest_magnitude(statistics))
     return np.where(mirrored(statistics, format), -magnitude, 0.0), magnitude
 

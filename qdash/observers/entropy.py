@@ -93,7 +93,7 @@ def _edges(shares: tuple[float, ...], stride: int) -> np.ndarray:
 def bin_edges(shares: np.ndarray, last: int, first: int, stride: int) -> np.ndarray:
     """Where each level's bins start when `last`, `last` − stride, … `first` bins are kept: (candidates, levels + 1).
 
-    At least as many bins as levels are kept.
+    shares: (levels + 1,). At least as many bins as levels are kept.
     """
     sizes = np.arange(last, max(first, len(shares) - 1) - 1, -stride)
     return np.ceil(shares * sizes[:, None]).astype(np.int64)

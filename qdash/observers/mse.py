@@ -23,7 +23,7 @@ Errors = Callable[[Cells, np.ndarray], np.ndarray]
 
 
 @REGISTRY.register("mse")
-class MeanSquaredError(Observer):
+class LeastSquaredError(Observer):
     """The range that minimises the squared quantization error, rounding and clipping together.
 
     The error of every candidate is computed from the distribution: exactly on values, in closed form on a histogram.

@@ -7,7 +7,7 @@ import numpy as np
 from qdash.records.facts import RunFacts
 from qdash.results.rows import Decision
 from qdash.results.tally import Tallies, Tally
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.stats.sequential import Looks
 
 

@@ -12,7 +12,7 @@ from qdash.quant.cells import magnitudes, quantile
 from qdash.registry import family
 from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, plural, share
-from qdash.spec import Setting, quantizes_inputs
+from qdash.spec.setting import Setting, quantizes_inputs
 
 WIDE = 4.0  # a channel this many times the median range leaves the others a quarter of the levels, 2 bits less
 OUTLIERS = 4.0  # the same for the largest value against the 99.9 % quantile

@@ -10,7 +10,8 @@ from qdash.results.outcome import outcomes
 from qdash.results.rows import KeyedSetting, Status
 from qdash.results.size import size_mb
 from qdash.results.tally import Tallies
-from qdash.spec import Setting, keep_key
+from qdash.spec.layers import keep_key
+from qdash.spec.setting import Setting
 
 SHOWN, NOT_YET_SHOWN, NOT_MET = "shown", "not yet shown", "not met"
 

@@ -21,7 +21,8 @@ from qdash.results.rows import (
     measures_remaining,
 )
 from qdash.results.tally import Tallies, Tally
-from qdash.spec import Setting, SweepSpec
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 
 NO_PATH = ModelOutput(status="no_path")
 

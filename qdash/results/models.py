@@ -7,7 +7,7 @@ from qdash.results.outcome import metric_of, outcomes
 from qdash.results.rows import KeyedSetting, Outcome, Status
 from qdash.results.size import fp32_mb, size_mb
 from qdash.results.tally import Tallies, Tally
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 @dataclass(frozen=True)

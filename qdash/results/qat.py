@@ -9,7 +9,8 @@ from qdash.results.models import Baseline, MeasuredModel, baseline_of
 from qdash.results.outcome import MetricChange, metric_change, outcomes
 from qdash.results.rows import KeyedSetting
 from qdash.results.tally import Tallies, Tally
-from qdash.spec import QatSpec, keep_key
+from qdash.spec.layers import keep_key
+from qdash.spec.mixed import QatSpec
 
 PTQ, QAT = "ptq", "qat"  # the settings under which scores are kept: before the fine-tune, and after
 

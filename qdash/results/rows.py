@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 Status = Literal["ok", "non_finite", "pending", "no_path"]
 """Measured; NaN or Inf came out; nothing was measured yet; the layer can't reach what is judged."""

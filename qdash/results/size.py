@@ -7,7 +7,7 @@ from qdash.formats.base import Format
 from qdash.granularities.base import Granularity
 from qdash.records.facts import LayerFacts, RunFacts, WeightFacts
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 _BITS_FP32 = 32
 

@@ -9,7 +9,8 @@ from qdash.results.models import AllQuantized, Baseline, all_quantized, baseline
 from qdash.results.ranking import default_ranking, ranked
 from qdash.results.rows import LayerRow
 from qdash.results.tally import Tallies
-from qdash.spec import Setting, SweepSpec
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 
 SCHEMA_VERSION = 1
 

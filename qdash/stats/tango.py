@@ -37,7 +37,7 @@ def _bound(b: np.ndarray, c: np.ndarray, n: np.ndarray, inside: np.ndarray, end:
 
 
 def standard_error(b: np.ndarray, c: np.ndarray, n: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    """Of b − c, under the hypothesis that the difference is `delta`.
+    """Of b − c, under the hypothesis that the difference is `delta`; float64 arrays of one shape, as is the error.
 
     √(n(2q + δ(1 − δ))), q the maximum likelihood estimate of the probability of a loss: the larger root of
     2n·q² − (b + c − (2n − b + c)δ)·q − c·δ(1 − δ) = 0, in the form that doesn't cancel.

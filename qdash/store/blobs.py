@@ -24,7 +24,10 @@ def unpack_sums(texts: Iterable[str]) -> list[dict[str, float]]:
 
 
 def pack_samples(samples: Mapping[str, np.ndarray]) -> bytes | None:
-    """A flag, the length of the header, the header `{name: length}`, the float32 values; None if there are none."""
+    """A flag, the length of the header, the header `{name: length}`, the float32 values; None if there are none.
+
+    samples: arrays of shape (samples,) by name.
+    """
     if not samples:
         return None
     arrays = {name: np.ravel(np.asarray(values, dtype="<f4")) for name, values in samples.items()}

@@ -22,7 +22,7 @@ class BinCounts:
         self._counts.scatter_add_(0, bins.long(), torch.ones_like(bins, dtype=torch.int32))
 
     def used(self) -> tuple[np.ndarray, np.ndarray]:
-        """(bins in order, their counts), both int32, only where there is a value."""
+        """(bins in order, their counts), both int32 of shape (used bins,): only where there is a value."""
         counts = self._counts.cpu().numpy()
         bins = np.flatnonzero(counts)
         return bins.astype(np.int32), counts[bins]

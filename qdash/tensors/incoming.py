@@ -31,7 +31,7 @@ def as_tensors(tree: object, origin: str) -> object:
 
 
 def as_tensor(value: object, origin: str) -> Tensor:
-    """An array as a tensor in the machine's byte order; unsigned integers that torch can't compute with, widened.
+    """An array as a tensor of its shape in the machine's byte order; unsigned integers unknown to torch, widened.
 
     Raises DataError where it holds no numbers, or integers beyond 2⁶³.
     """
@@ -50,7 +50,7 @@ def as_tensor(value: object, origin: str) -> Tensor:
 
 
 def as_labels(value: object, origin: str) -> Tensor | None:
-    """Labels as a tensor: integers of any width and bool as int64, floats as they are; None where there are none.
+    """Labels as a tensor of their shape: integers and bool as int64, floats as they are; None where there are none.
 
     Raises DataError where they are text, boxes or anything else that is no number.
     """

@@ -62,7 +62,7 @@ class LabelStats:
 
 
 def survey(labels: Iterable[Tensor]) -> LabelStats:
-    """Of all batches of a set's labels."""
+    """Of all batches of a set's labels, (samples, …) each."""
     stats = LabelStats()
     for batch in labels:
         stats.add(batch)

@@ -12,7 +12,7 @@ WHOLE = "output"
 
 
 def named_outputs(tree: object) -> dict[str, Tensor]:
-    """Name → floating tensor, in the output's order.
+    """Name → floating tensor of any shape, in the output's order.
 
     Names are the way to a tensor, joined with dots: indices of lists and tuples, keys, fields of named tuples and
     attributes of dataclasses.
@@ -36,7 +36,7 @@ def chosen_output(names: Sequence[str], text: str) -> str:
 
 
 def note_on_outputs(found: Mapping[str, Tensor], judged: Mapping[str, Tensor], wanted: str | None) -> list[str]:
-    """Which outputs are judged and which are not, for a person; nothing where there is one."""
+    """Which outputs are judged and which are not, with their shapes, for a person; nothing where there is one."""
     if len(found) == 1:
         return []
     shapes = ", ".join(f"{name} {shape_text(t)}" for name, t in judged.items())

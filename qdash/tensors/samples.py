@@ -74,7 +74,7 @@ class Samples(ABC):
         return Batch(args, {}, target, len(indices))
 
     def targets(self, indices: Sequence[int]) -> Iterator[Tensor]:
-        """Labels as they were given, some samples at a time; none where there are none."""
+        """Labels as they were given, some samples at a time, (samples, …); none where there are none."""
         for group in self.groups(np.asarray(indices), _AT_ONCE):
             target = self.fetch(group.tolist())[1]
             if target is not None:

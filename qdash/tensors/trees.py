@@ -37,7 +37,7 @@ def cloned(tree: Tree) -> Tree:
 
 
 def first_float(tree: object) -> Tensor | None:
-    """The tensor that stands for a model's output: `logits` where there is one, else the first floating one."""
+    """The tensor of any shape that stands for a model's output: its `logits`, else the first floating one."""
     logits = tree.get("logits") if isinstance(tree, Mapping) else getattr(tree, "logits", None)
     if isinstance(logits, Tensor):
         return logits

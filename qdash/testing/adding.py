@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qdash.registry import Member, families, family
+from qdash.registry import Member, families, family, package_of
 
 BEGIN, END = "<!-- table: python -m qdash.testing.adding -->", "<!-- end of table -->"
 EXAMPLES = {
@@ -24,6 +24,7 @@ EXAMPLES = {
     "modes": "static",
     "observers": "min_max",
     "recommenders": "ranked",
+    "views": "depth",
 }
 """Fixed, so that a new member doesn't change the table."""
 
@@ -46,35 +47,28 @@ def row(name: str) -> str:
     to_do = "<br>".join(implemented(base, len(classes) > 1) for base in classes)
     laws = f"`qdash.testing.{name}`: " + ", ".join(f"`{law}`" for law in laws_of(name))
     may = ", ".join(dict.fromkeys(f"`{flag}`" for base in classes for flag in flags(base)))
-    return f"| `qdash/{name}/` | {bases} | {to_do} | {may} | {laws} | `{example(name)}` |"
+    return f"| `{_folder(name)}/` | {bases} | {to_do} | {may} | {laws} | `{example(name)}` |"
 
 
 def contracts(name: str) -> list[type[Member]]:
     """The classes of a family's `base.py` that members are derived from: those without a class below them there."""
-    module = importlib.import_module(f"qdash.{name}.base")
+    module = importlib.import_module(f"{package_of(name)}.base")
     own = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
     members = [c for c in own if issubclass(c, Member)]
     return [c for c in members if not any(issubclass(other, c) for other in members if other is not c)]
 
 
 def implemented(base: type[Member], several: bool) -> str:
-    """The abstract methods with the first sentence of their docstring."""
+    """The class variables without a default, and the abstract methods with the first sentence of their docstring."""
     names = sorted(getattr(base, "__abstractmethods__", ()), key=list(_definitions(base)).index)
-    lines = [f"`{name}`: {_first_sentence(_definitions(base)[name])}" for name in names]
+    lines = [f"`{name}`: class variable, see there." for name in _stated(base) if not hasattr(base, name)]
+    lines += [f"`{name}`: {_first_sentence(_definitions(base)[name])}" for name in names]
     return "<br>".join([f"*{base.__name__}*", *lines] if several else lines or ["–"])
 
 
 def flags(base: type[Member]) -> list[str]:
     """The class variables of the contract that have a default; what they mean stands beside them in `base.py`."""
-    stated = {
-        name: kind for c in base.__mro__[::-1] if c is not Member for name, kind in inspect.get_annotations(c).items()
-    }
-    shared = set(inspect.get_annotations(Member))
-    return [
-        n
-        for n, kind in stated.items()
-        if "ClassVar" in str(kind) and n not in shared and hasattr(base, n) and n[0] != "_"
-    ]
+    return [name for name in _stated(base) if hasattr(base, name)]
 
 
 def laws_of(name: str) -> list[str]:
@@ -88,7 +82,18 @@ def example(name: str) -> str:
     """A member file to begin from; the shortest where none was chosen."""
     files = {Path(inspect.getfile(entry.member)) for entry in family(name)}
     shortest = min(files, key=lambda file: (len(file.read_text()), file.name))
-    return f"{name}/{EXAMPLES.get(name, shortest.stem)}.py"
+    return f"{_folder(name).removeprefix('qdash/')}/{EXAMPLES.get(name, shortest.stem)}.py"
+
+
+def _folder(name: str) -> str:
+    return package_of(name).replace(".", "/")
+
+
+def _stated(base: type[Member]) -> list[str]:
+    """All public class variables of the contract, those of every member left out."""
+    known = {name: kind for c in base.__mro__[::-1] for name, kind in inspect.get_annotations(c).items()}
+    shared = inspect.get_annotations(Member)
+    return [name for name, kind in known.items() if "ClassVar" in str(kind) and name not in shared and name[0] != "_"]
 
 
 def _definitions(base: type[Any]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from qdash.records.facts import read_facts
 from qdash.results.plain import as_tree
 from qdash.results.sweep import sweep_result
 from qdash.results.tally import Tallies
-from qdash.spec import Setting, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 from qdash.sweep.prepare import workload
 from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
 from qdash.testing.laws import Laws

@@ -11,7 +11,7 @@ from qdash.layers.linear import Linear
 from qdash.modes.base import Mode
 from qdash.quant.statistics import Statistics
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.testing.laws import Laws
 
 

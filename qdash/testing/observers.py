@@ -43,10 +43,11 @@ class ObserverLaws(Laws):
     def test_degenerate_tensors_give_finite_ranges(
         self, member: Observer, scheme: str, format: str, values: np.ndarray
     ) -> None:
-        x = np.abs(values) if format == "uint8" else values
+        unsigned = not scaled(format).has_negative_numbers
+        x = np.abs(values) if unsigned else values
         for statistics in (as_histogram(x, 2), Statistics.from_values(np.stack([x, 0 * x]).astype(np.float32))):
             low, high = chosen(member, statistics, scheme, format)
-            if format == "uint8" and scheme == "symmetric":
+            if unsigned and scheme == "symmetric":
                 assert np.all(low == 0), "data without negative values need no negative half"
                 low = -high
             check(statistics, low, high, scheme)

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from qdash.errors import QdashError
 from qdash.registry import family
 from qdash.results.text import duration
-from qdash.spec import MeasureSpec, QatSpec, Source, SweepSpec, quantizes_inputs
+from qdash.spec.mixed import MeasureSpec, QatSpec
+from qdash.spec.setting import quantizes_inputs
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.store.runs import Run
 
 STATUS = {

@@ -10,7 +10,8 @@ from qdash.answers.stored import Sweep
 from qdash.errors import QdashError
 from qdash.jobs import client
 from qdash.registry import family
-from qdash.spec import Setting, Source, SweepSpec
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.words import escaped

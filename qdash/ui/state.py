@@ -11,7 +11,7 @@ from qdash.records.facts import RunFacts, read_facts
 from qdash.results.frontier import Limits, Point
 from qdash.results.rows import LayerRow
 from qdash.results.sweep import SettingResult, SweepResult, setting_result
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.store.runs import Run
 from qdash.store.store import Store
 

@@ -11,7 +11,7 @@ from qdash.records.facts import MetricFacts
 from qdash.results.frontier import Point
 from qdash.results.rows import LayerRow, measures_remaining
 from qdash.results.sweep import SettingResult
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.ui import state
 
 

@@ -25,7 +25,7 @@ from qdash.records.facts import LayerFacts, RunFacts, WeightFacts
 from qdash.results.diagnosis import weights_share
 from qdash.results.rows import KeyedSetting
 from qdash.results.size import size_mb
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 KL, SQNR = quantity("model_output_kl"), quantity("model_output_sqnr_db")
 EIGHT = Setting(observer="mse", weight_format="int8", activation_format="int8")

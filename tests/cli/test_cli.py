@@ -10,7 +10,7 @@ import time
 import pytest
 from cli_helpers import qdash, qdash_here
 
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.store.store import Store
 
 SWEEP = ["sweep", "--model", "demo:digits-resnet", "--data", "demo:digits"]

@@ -14,7 +14,8 @@ from qdash.engine.bench import Recording
 from qdash.engine.item import Item
 from qdash.records.scores import Score
 from qdash.registry import family
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
 from qdash.sweep.works.flush import fetched
 

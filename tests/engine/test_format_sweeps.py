@@ -7,7 +7,9 @@ import pytest
 from engine_helpers import sweep
 
 from qdash.errors import SpecError
-from qdash.spec import Setting, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 
 MODEL = {"data": "demo:digits", "samples": 32, "method": "statistics"}
 FORMATS = ("int4", "nf4", "nvfp4", "mxfp4", "mxfp6", "mxfp8", "fp8_e4m3fn", "int8", "bf16", "fp16")

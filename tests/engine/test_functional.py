@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from qdash.engine.tape.replay import Recorder
 from qdash.errors import SpecError
 from qdash.instrument.calls import Instrument
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 
 FILE = Path(functional_model.__file__)
 WIDTH, TOKENS, CLASSES, SAMPLES = 8, 5, 3, 16

@@ -10,7 +10,7 @@ from qdash.engine.site import Site
 from qdash.layers.convolution import Convolution
 from qdash.layers.linear import Linear
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 FORMATS = family("formats")
 SELF_SCALED = [name for name in FORMATS.names() if not FORMATS.create(name).needs_range]
@@ -33,7 +33,7 @@ def linear(inputs=48, outputs=8, seed=0):
 @pytest.mark.parametrize("name", SELF_SCALED)
 @pytest.mark.parametrize("mode", ["static", "dynamic"])
 def test_formats_with_own_scales_need_no_calibration(name, mode, monkeypatch):
-    monkeypatch.setattr("qdash.observers.mse.MeanSquaredError.clipping_range", lambda *_: never_asked())
+    monkeypatch.setattr("qdash.observers.mse.LeastSquaredError.clipping_range", lambda *_: never_asked())
     module, x = linear(), torch.randn(3, 5, 48)
     subject = quantizer(module, mode=mode, weight_format=name, activation_format=name)
     member = FORMATS.create(name)

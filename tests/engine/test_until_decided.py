@@ -8,7 +8,8 @@ from engine_helpers import run_work, sweep
 from qdash.errors import SpecError
 from qdash.executors.base import build_work
 from qdash.records.scores import Progress, Score
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 
 VALUES = {
     "model": "demo:digits-mobilenet",

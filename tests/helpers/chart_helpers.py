@@ -11,7 +11,7 @@ from qdash.results.frontier import Point
 from qdash.results.models import Baseline, MeasuredModel
 from qdash.results.qat import QatCost, QatResult
 from qdash.results.rows import KeyedSetting, LayerRow
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 SETTING = Setting(observer="mse", weight_format="int4", activation_format="int8")
 METRIC = MetricFacts("accuracy", "%", "points", 100.0, binary=True, higher_is_better=True, needs_classes=True)

@@ -7,7 +7,8 @@ from qdash.results.plain import as_tree
 from qdash.results.qat import qat_result
 from qdash.results.sweep import sweep_result
 from qdash.results.tally import Tallies
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.testing.running import run_work
 
 __all__ = ["run_work", "sweep"]

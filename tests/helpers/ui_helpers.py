@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from qdash.answers.recommendation import create_measure_run
 from qdash.jobs.steps import run_inline
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 

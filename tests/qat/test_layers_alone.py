@@ -14,7 +14,8 @@ from qdash.errors import SpecError
 from qdash.executors.base import build_work
 from qdash.records.facts import read_facts
 from qdash.records.scores import Progress
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 
 MOBILENET = {
     "model": "demo:digits-mobilenet",

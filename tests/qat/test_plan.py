@@ -14,7 +14,10 @@ from qdash.demo.networks import build
 from qdash.errors import SpecError
 from qdash.executors.base import build_work
 from qdash.records.scores import Progress, Score
-from qdash.spec import QatSpec, Setting, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.mixed import QatSpec
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 from qdash.tensors.checkpoints.load import load_weights
 
 SWEEP = checked(

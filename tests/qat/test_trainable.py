@@ -8,7 +8,8 @@ import torch
 from qdash.engine.learning.learner import Learner
 from qdash.engine.learning.losses import loss_of
 from qdash.modes.qat import Qat
-from qdash.spec import Setting, Source
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.prepare import ensure_calibrated, prepare
 from qdash.sweep.training.learners import trainable
 

@@ -6,7 +6,7 @@ from engine_helpers import sweep
 
 from qdash.demo.data import digits
 from qdash.errors import DataError
-from qdash.spec import Source
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.training_set import training_set
 from qdash.sweep.prepare.workload import load_workload
 

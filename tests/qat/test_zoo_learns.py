@@ -15,7 +15,9 @@ from zoo import BATCH, ZOO
 
 import qdash.sweep.prepare.workload
 from qdash.errors import QdashError
-from qdash.spec import QatSpec, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.mixed import QatSpec
+from qdash.spec.sweep import SweepSpec
 
 ERRORS = {
     "ZeroInput": "every training sample is an evaluation sample",

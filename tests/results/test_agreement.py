@@ -14,7 +14,7 @@ from qdash.records.facts import RunFacts
 from qdash.records.scores import Facts
 from qdash.results.agreement import agreement, most_sampled, spearman
 from qdash.results.tally import Tallies
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 

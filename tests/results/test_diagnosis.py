@@ -9,7 +9,7 @@ from chart_helpers import SETTING, kl_rows, row, tensor
 from qdash.calibration.summaries import LayerSummary
 from qdash.results.added_up import AddedUp, added_up
 from qdash.results.diagnosis import concentration, diagnosis
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 PER_TENSOR = Setting(observer="mse", weight_format="int4", weight_granularity="per_tensor")
 EVEN = tensor(np.random.default_rng(0).uniform(-1, 1, (400, 8)))

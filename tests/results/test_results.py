@@ -15,7 +15,7 @@ from qdash.results.plain import number, plain
 from qdash.results.ranking import ranked
 from qdash.results.size import fp32_mb, size_mb
 from qdash.results.tally import Tallies
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 def score(kind, subject, batch, outcome, noise=None, kl=None):

@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from qdash.cli.app import run
-from qdash.registry import families, family
-from qdash.spec import Setting, SweepSpec, checked
+from qdash.registry import families, family, package_of
+from qdash.spec.checked import checked
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 from qdash.testing.laws import every_name
 
 HEAD = '"""One more member."""\n\nfrom typing import ClassVar\n\n'
@@ -25,12 +27,18 @@ BASES = {
     "modes": "weight_only",
     "observers": "min_max",
     "recommenders": "ranked",
+    "views": "depth",
 }
 FIELDS = {
     "observers": ("observer",),
     "formats": ("weight_format", "activation_format"),
     "granularities": ("weight_granularity", "activation_granularity"),
     "modes": ("mode",),
+}
+FLAGS = {
+    "datasets": '    prefix: ClassVar[str] = "mine"\n',
+    "models": '    prefix: ClassVar[str] = "mine"\n',
+    "views": '    label: ClassVar[str] = "Mine"\n',
 }
 SWEEP_FIELDS = {"methods": "method", "metrics": "metric", "executors": "executor"}
 
@@ -41,17 +49,17 @@ def added(request, tmp_path, monkeypatch):
     name = request.param
     member = family(name).entry(BASES[name]).member
     module, base = member.__module__, member.__name__
-    source = '    prefix: ClassVar[str] = "mine"\n' if name in ("models", "datasets") else ""
-    body = f'@REGISTRY.register("mine")\nclass Mine({base}):\n    """{HELP}"""\n\n{source}'
-    imports = f"from {module} import {base}\nfrom qdash.{name}.base import REGISTRY\n\n\n"
+    flag = FLAGS.get(name, "")
+    body = f'@REGISTRY.register("mine")\nclass Mine({base}):\n    """{HELP}"""\n\n{flag}'
+    imports = f"from {module} import {base}\nfrom {package_of(name)}.base import REGISTRY\n\n\n"
     (tmp_path / "mine.py").write_text(HEAD + imports + body)
-    package, registry = importlib.import_module(f"qdash.{name}"), family(name)
+    package, registry = importlib.import_module(package_of(name)), family(name)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     registry.__dict__.pop("_loaded", None)
     yield name
     registry._entries.pop("mine", None)
     registry.__dict__.pop("_loaded", None)
-    sys.modules.pop(f"qdash.{name}.mine", None)
+    sys.modules.pop(f"{package_of(name)}.mine", None)
 
 
 def test_every_family_is_tried():

@@ -13,7 +13,7 @@ from qdash.results.frontier import SHOWN, Limits, Recommendation
 from qdash.results.models import AllQuantized, Baseline
 from qdash.results.rows import KeyedSetting
 from qdash.results.sweep import SettingResult, setting_result
-from qdash.spec import MeasureSpec
+from qdash.spec.mixed import MeasureSpec
 from qdash.store.store import Store
 from qdash.ui.decide.compare import cards
 from qdash.ui.decide.keep_set import changed_pins, export_json, own_set

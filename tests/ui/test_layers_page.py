@@ -15,7 +15,7 @@ from qdash.charts.clipping import clipping_frame
 from qdash.home import artifacts
 from qdash.records.scores import Facts, Progress
 from qdash.registry import family
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.layers.controls import named

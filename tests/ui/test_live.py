@@ -4,7 +4,8 @@ import pytest
 from ui_helpers import press, text_of
 
 from qdash.jobs import client
-from qdash.spec import Source, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import Source
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.start import start_probe

@@ -7,7 +7,8 @@ from ui_helpers import press, text_of
 from qdash.jobs.steps import run_inline
 from qdash.records.facts import PreviewSample, read_facts
 from qdash.records.scores import Facts
-from qdash.spec import Source, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.new_run.first_look import layers_frame, picture, sample_text

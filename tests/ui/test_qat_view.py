@@ -12,7 +12,7 @@ from qdash.answers.stored import load_sweep
 from qdash.jobs.steps import run_inline
 from qdash.records.scores import Facts, Progress
 from qdash.results.frontier import Limits
-from qdash.spec import QatSpec
+from qdash.spec.mixed import QatSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.decide.fine_tune import answer_sentence

@@ -3,7 +3,7 @@
 import pytest
 
 from qdash.registry import families, family
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.ui.describe import share_done
 from qdash.ui.eta import Pace
 from qdash.ui.words import GLOSSARY, help_text

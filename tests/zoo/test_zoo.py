@@ -20,7 +20,9 @@ from zoo import BATCH, ZOO
 
 import qdash.sweep.prepare.workload
 from qdash.errors import QdashError
-from qdash.spec import MeasureSpec, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.mixed import MeasureSpec
+from qdash.spec.sweep import SweepSpec
 
 FILES = (zoo_computed_weights, zoo_effects, zoo_inputs, zoo_layers, zoo_numbers, zoo_shapes)
 METHODS = ("one_at_a_time", "leave_one_out", "statistics")

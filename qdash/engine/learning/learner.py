@@ -76,7 +76,7 @@ class Learner:
         return found
 
     def load_state(self, state: Mapping[str, Tensor], step: int) -> None:
-        """Goes on from what `state` gave; KeyError where a tensor is missing."""
+        """Goes on from what `state` gave, the same names and shapes; KeyError where a tensor is missing."""
         self.step = step
         for name, tensor in self._tensors.items():
             tensor.detach().copy_(state[name])

@@ -16,7 +16,7 @@ Loss = Callable[[Reading, Reading, Tensor | None], Tensor]
 
 
 def loss_of(choice: str, reader: OutputReader, target: Tensor | None) -> tuple[Loss, str]:
-    """The loss and what it is called. choice: of `modes.qat.Loss`.
+    """The loss and what it is called. choice: of `modes.qat.Loss`. target: labels of any shape (samples, …).
 
     distillation (auto): the squared error against the FP32 output, summed over a sample (Ba & Caruana 2014,
     arXiv:1312.6184). distillation_kl: KL(FP32 ‖ quantized) in nats where outputs are class scores; of samples that FP32

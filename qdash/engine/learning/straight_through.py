@@ -43,7 +43,10 @@ def ends(scale: Tensor, zero_point: Tensor, format: ScaledFormat, scheme: str) -
 
 
 def lsq_gradient_scale(values: int, scale: Tensor, largest: Tensor) -> float:
-    """1/√(N·Q_P): N values share the scale, Q_P is the highest level (Esser et al., section 2.2)."""
+    """1/√(N·Q_P): N values share the scale, Q_P is the highest level (Esser et al., section 2.2).
+
+    `scale` and `largest`, the largest value that it can write, have one shape; Q_P is the mean over all scales.
+    """
     levels = float((largest / scale).mean())
     return float((values * levels) ** -0.5) if values and levels > 0 else 1.0
 

@@ -16,7 +16,7 @@ from qdash.formats.base import ScaledFormat
 from qdash.instrument.weights import effective_weight, identity, substituted
 from qdash.quant.affine import QuantParameters
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 class LearnedScale:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 
 from qdash.models.base import REGISTRY as MODELS
-from qdash.spec import Source
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.ready import ReadyModel
 from qdash.sweep.prepare.workload import Workload
 

@@ -12,7 +12,7 @@ from qdash.errors import ModelError
 from qdash.metrics.base import REGISTRY as METRICS
 from qdash.metrics.base import Metric
 from qdash.records.facts import OutputFacts
-from qdash.spec import Source
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.workload import Workload
 from qdash.tensors.labels import LabelStats, survey
 from qdash.tensors.outputs import named_outputs

@@ -12,7 +12,7 @@ from qdash.instrument.operations import Operation
 from qdash.instrument.weights import identity, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.records.facts import SkippedModule
-from qdash.spec import matches
+from qdash.spec.layers import matches
 from qdash.sweep.prepare.survey import Survey
 
 FUNCTIONAL = "functional"

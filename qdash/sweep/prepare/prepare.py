@@ -20,7 +20,9 @@ from qdash.instrument.calls import Instrument
 from qdash.instrument.folding import Folding
 from qdash.instrument.random_state import RandomState, seed_everything
 from qdash.records.facts import SkippedModule
-from qdash.spec import AUTO, Setting, Source
+from qdash.spec.fields import AUTO
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.identity import calibration_key, run_identity
 from qdash.sweep.prepare.judged import reader_of, weighed

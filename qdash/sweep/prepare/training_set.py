@@ -8,7 +8,7 @@ import numpy as np
 
 from qdash.datasets.base import REGISTRY as DATASETS
 from qdash.errors import DataError
-from qdash.spec import Source
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.workload import Workload
 from qdash.tensors.samples import Batch, Samples
 

@@ -11,7 +11,7 @@ from torch import nn
 from qdash.datasets.base import REGISTRY as DATASETS
 from qdash.errors import ModelError, SpecError
 from qdash.models.base import REGISTRY as MODELS
-from qdash.spec import Source
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.split import choose, split_in_two
 from qdash.tensors.checkpoints.load import load_weights
 from qdash.tensors.samples import Batch, Samples

@@ -10,7 +10,7 @@ from qdash.engine.trained import Trained, TrainedLayer
 from qdash.errors import SpecError
 from qdash.modes.qat import Qat
 from qdash.registry import family
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.training.training import Training
 

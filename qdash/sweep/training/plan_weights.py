@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qdash.engine.trained import TrainedLayer, save_tensors
 from qdash.instrument.folding import Fold
-from qdash.spec import QatSpec
+from qdash.spec.mixed import QatSpec
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.tensors.checkpoints.load import SCALES
 

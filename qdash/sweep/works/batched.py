@@ -15,7 +15,8 @@ from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
 from qdash.records.facts import as_stored
 from qdash.records.scores import Facts, Progress, Record, Score
-from qdash.spec import Setting, Source
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.facts import facts_of
 from qdash.sweep.prepare.judged import output_facts
 from qdash.sweep.prepare.prepare import Prepared, ensure_calibrated, prepare

@@ -6,7 +6,7 @@ from dataclasses import replace
 from qdash.engine.bench import Bench
 from qdash.engine.item import Item, Measured
 from qdash.methods.base import Method
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 
 
 class _Models(dict[str, Hashable]):

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from qdash.engine.bench import Bench
 from qdash.engine.item import Measured, Stopwatch
 from qdash.records.scores import Score
-from qdash.spec import MeasureSpec, keep_key
+from qdash.spec.layers import keep_key
+from qdash.spec.mixed import MeasureSpec
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.works.batched import BatchedWork
 from qdash.sweep.works.sweep import baseline

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from qdash.records.facts import FirstValue, Pixels, Preview, PreviewSample, as_stored
 from qdash.records.scores import Facts, Progress, Record
-from qdash.spec import Setting, Source
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import Source
 from qdash.sweep.prepare.facts import facts_of
 from qdash.sweep.prepare.prepare import Prepared, prepare
 from qdash.sweep.works.cost import CostMeter

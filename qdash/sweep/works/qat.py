@@ -9,7 +9,8 @@ from qdash.engine.trained import TrainedLayer
 from qdash.instrument.calls import Override
 from qdash.modes.qat import Qat
 from qdash.records.scores import Facts, Record, Score
-from qdash.spec import QatSpec, keep_key
+from qdash.spec.layers import keep_key
+from qdash.spec.mixed import QatSpec
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.training.learners import PLAN, options_of, plan_training
 from qdash.sweep.training.plan_weights import save_plan_weights

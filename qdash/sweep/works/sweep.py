@@ -12,7 +12,8 @@ from qdash.engine.local_errors import output_tensor
 from qdash.instrument.calls import Override
 from qdash.records.scores import Score
 from qdash.registry import family
-from qdash.spec import Setting, SweepSpec
+from qdash.spec.setting import Setting
+from qdash.spec.sweep import SweepSpec
 from qdash.stats.sequential import Looks
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.sweep.works.batched import BatchedWork

@@ -5,7 +5,7 @@ import streamlit as st
 from qdash.answers.stored import Sweep
 from qdash.charts.quantities import Quantity
 from qdash.results.ranking import RANKINGS, default_ranking, worst_first
-from qdash.spec import matches
+from qdash.spec.layers import matches
 from qdash.ui import state
 from qdash.ui.layers.view import LayerView
 from qdash.ui.view import SweepView, look_at

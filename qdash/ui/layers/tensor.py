@@ -16,7 +16,7 @@ from qdash.quant.moments import kurtosis
 from qdash.registry import family
 from qdash.results.diagnosis import dead_channels
 from qdash.results.text import MINUS, NOTHING, share
-from qdash.spec import Setting
+from qdash.spec.setting import Setting
 from qdash.ui.chart import show_chart
 from qdash.ui.words import help_text
 

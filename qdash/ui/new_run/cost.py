@@ -7,7 +7,7 @@ import streamlit as st
 from qdash.answers.cost import estimate
 from qdash.records.facts import RunFacts
 from qdash.results.text import count, duration, plural
-from qdash.spec import SweepSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.store.store import Store
 from qdash.ui.start import same_runs
 from qdash.ui.words import help_text

@@ -1,13 +1,13 @@
 """The part of the form that says how layers are quantized and how that is measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from qdash.modes.base import Mode
 from qdash.registry import family
-from qdash.spec import Source, SweepSpec
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.ui.describe import words
 from qdash.ui.new_run.choices import any_of, many_of, number, one_of, optional_number, optional_text, with_options
 from qdash.ui.words import help_text
@@ -77,14 +77,14 @@ def _more(start: Mapping[str, Any], quantizes_inputs: bool) -> dict[str, Any]:
         if quantizes_inputs:
             values["activation_scheme"] = _scheme("activation_scheme", "Input scheme", start)
             values["activation_granularity"] = _input_granularity(start["activation_granularity"])
-            values["include"] = ("functional",) if _functional(start["include"]) else ()
+            values["include"] = ("functional",) if _functional(bool(start["include"])) else ()
     return values
 
 
-def _functional(start: Sequence[str]) -> bool:
+def _functional(start: bool) -> bool:
     return st.toggle(
         "Functional operations",
-        value="functional" in start,
+        value=start,
         key="new_include",
         help=help_text("include"),
         persist_state="session",

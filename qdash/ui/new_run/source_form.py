@@ -6,12 +6,15 @@ from typing import Any
 import streamlit as st
 
 from qdash.registry import family
-from qdash.spec import Source, SweepSpec
+from qdash.spec.sweep import Source, SweepSpec
 from qdash.store.runs import Run
 from qdash.store.store import Store
 from qdash.ui.new_run.choices import family_help, one_of, optional_number, optional_text
 
-SAME_SUBJECT = tuple("model weights weights_key data calibration_data metric output class_axis ignore_label".split())
+SAME_SUBJECT: tuple[str, ...] = (
+    *("model", "weights", "weights_key", "data", "calibration_data"),
+    *("metric", "output", "class_axis", "ignore_label"),
+)
 """The fields in which two runs have to agree for the facts of one to hold for the other."""
 
 

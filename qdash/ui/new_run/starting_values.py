@@ -6,7 +6,8 @@ import streamlit as st
 
 from qdash.errors import QdashError
 from qdash.registry import Frozen
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.store.store import Store
 from qdash.ui.overview.demo_run import SPEC
 from qdash.ui.words import escaped

@@ -4,7 +4,8 @@ from filelock import FileLock
 
 from qdash import home
 from qdash.jobs import client
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
 from qdash.ui.start import FOLLOW_UP

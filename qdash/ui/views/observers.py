@@ -1,5 +1,7 @@
 """Every observer and format on every layer, redrawn at each choice without a forward pass."""
 
+from typing import ClassVar
+
 import pandas as pd
 import streamlit as st
 
@@ -11,36 +13,44 @@ from qdash.ui.chart import show_chart
 from qdash.ui.layers.panel import NO_FILE
 from qdash.ui.layers.tensor import calibration_at
 from qdash.ui.layers.view import LayerView
+from qdash.ui.views.base import REGISTRY, View
 from qdash.ui.words import help_text
 
 INPUTS, WEIGHTS = "Inputs", "Weights"
 START = ("int8", "int6", "int4")
 
 
-def show_observers(view: LayerView) -> None:
-    """Controls, heatmap and the ranges as numbers, of the layers that the ranking shows."""
-    path = home.artifacts() / view.sweep.facts.calibration_file
-    part, formats, scheme = _controls(view)
-    own, frame = view.setting.observer, view.frame
-    layers = tuple(frame[frame["shown"]]["layer"])
-    try:
-        found = _ranges(str(path), layers, part, formats, scheme, own)
-    except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
-        st.info(NO_FILE.format(path.name), icon=":material/folder_off:")
-        return
-    if not formats or found.empty:
-        st.info("Choose a format; formats with block scales of their own need no observer.", icon=":material/tune:")
-        return
-    figure = heatmap_figure(found, observers_title(found, own), selected=view.shown)
-    show_chart(figure, "layers_observers", select=True)
-    st.caption(
-        f"SQNR of the {part.lower()} with one scale for all, in dB, from the histograms of the calibration pass: "
-        "nothing is run. A brighter cell is more damage.",
-        help=help_text("sqnr_db"),
-    )
-    with st.expander("The ranges as numbers", key="observers_numbers"):
-        shown = found[["layer", *RANGE, "value"]].rename(columns={"value": "SQNR, dB"})
-        st.dataframe(shown, hide_index=True, key="observers_table")
+@REGISTRY.register("observers")
+class Observers(View):
+    """Every observer and format on every layer, from the calibration's histograms: nothing is run for it."""
+
+    label: ClassVar[str] = "Observers"
+    order: ClassVar[int] = 30
+
+    def draw(self, view: LayerView) -> None:
+        """Controls, heatmap and the ranges as numbers, of the layers that the ranking shows."""
+        path = home.artifacts() / view.sweep.facts.calibration_file
+        part, formats, scheme = _controls(view)
+        own, frame = view.setting.observer, view.frame
+        layers = tuple(frame[frame["shown"]]["layer"])
+        try:
+            found = _ranges(str(path), layers, part, formats, scheme, own)
+        except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
+            st.info(NO_FILE.format(path.name), icon=":material/folder_off:")
+            return
+        if not formats or found.empty:
+            st.info("Choose a format; formats with block scales of their own need no observer.", icon=":material/tune:")
+            return
+        figure = heatmap_figure(found, observers_title(found, own), selected=view.shown)
+        show_chart(figure, "layers_observers", select=True)
+        st.caption(
+            f"SQNR of the {part.lower()} with one scale for all, in dB, from the histograms of the calibration pass: "
+            "nothing is run. A brighter cell is more damage.",
+            help=help_text("sqnr_db"),
+        )
+        with st.expander("The ranges as numbers", key="observers_numbers"):
+            shown = found[["layer", *RANGE, "value"]].rename(columns={"value": "SQNR, dB"})
+            st.dataframe(shown, hide_index=True, key="observers_table")
 
 
 def _controls(view: LayerView) -> tuple[str, tuple[str, ...], str]:
