@@ -20,9 +20,9 @@ def shown():
     return next(found for path in sorted(SHOWN.glob("2*.json")) if "layers" in (found := json.loads(path.read_text())))
 
 
-def test_a_row_and_a_sweep_have_the_fields_in_their_order(shown):
+def test_a_row_and_a_sweep_have_the_fields_of_0_1_0_in_their_order(shown):
     assert list(as_dict(row("a"))) == list(shown["layers"][0])
-    assert list(SweepResult.__dataclass_fields__) == list(shown)
+    assert list(SweepResult.__dataclass_fields__)[: len(shown)] == list(shown)
 
 
 def test_a_setting_is_written_with_its_key(shown):
