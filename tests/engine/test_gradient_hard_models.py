@@ -4,7 +4,7 @@ import pytest
 from engine_helpers import sweep
 
 
-def test_a_layer_that_never_reaches_the_output_has_exactly_no_effect(regression, tmp_path):
+def test_a_layer_that_never_reaches_the_output_has_no_effect_and_is_not_called_safe(regression, tmp_path):
     body = """
 class Model(nn.Module):
     def __init__(self):
@@ -16,7 +16,8 @@ class Model(nn.Module):
 """
     result = sweep(tmp_path, **regression(body), method="gradient")
     side = next(row for row in result["layers"] if row["layer"] == "side")
-    assert side["model_output_sqnr_db"] == float("inf")
+    assert (side["status"], side["model_output_sqnr_db"]) == ("no_path", None)
+    assert sum(s.sums["noise"] for s in result["scores"] if s.kind == "layer" and s.subject == "side") == 0
     assert result["layers"][-1]["layer"] == "side"
 
 
