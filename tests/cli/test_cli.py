@@ -137,7 +137,8 @@ def test_recommend_measures_the_frontier_once(swept):
 
 def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path):
     environment = os.environ | {"QDASH_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "qdash", *SWEEP, "--batch-size", "16", "--json", str(tmp_path / "out.json")]
+    sweep = [*SWEEP, "--samples", "300", "--batch-size", "16", "--json"]
+    command = [sys.executable, "-m", "qdash", *sweep, str(tmp_path / "out.json")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     run_id = process.stderr.readline().split()[-1]
     deadline = time.monotonic() + 60
@@ -150,9 +151,9 @@ def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path):
     assert f"python -m qdash resume {run_id}" in errors
     resumed = qdash_here("resume", run_id, "--json", "-", env=environment)
     assert resumed.returncode == 0, resumed.stderr
-    whole = qdash_here(*SWEEP, "--batch-size", "16", "--json", "-", env=environment)
+    whole = qdash_here(*sweep, "-", env=environment)
     with_pause, without = json.loads(resumed.stdout), json.loads(whole.stdout)
     for first, second in zip(with_pause["layers"], without["layers"], strict=True):
         assert first["layer"] == second["layer"]
         assert first["model_output_kl"] == second["model_output_kl"]
-        assert first["samples"] == second["samples"] == 597
+        assert first["samples"] == second["samples"] == 300
