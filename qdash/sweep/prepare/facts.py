@@ -8,6 +8,7 @@ import torch
 
 import qdash
 from qdash.engine.bench import Bench
+from qdash.instrument.computed import computed_weight
 from qdash.instrument.weights import effective_weight
 from qdash.records.facts import (
     Coverage,
@@ -95,6 +96,7 @@ def _layer(prepared: Prepared, order: int, name: str) -> LayerFacts:
     modules, kind, sites = prepared.instrument.modules, bench.layers[name], bench.sites(name)
     module = modules[name]
     axes = kind.weights(module)
+    computed = [found.note for site in sites if (found := computed_weight(modules[site]))]
     tied = f"shares its weight with {' and '.join(sites[1:])}: quantized together" if len(sites) > 1 else ""
     return LayerFacts(
         layer=name,
@@ -108,7 +110,7 @@ def _layer(prepared: Prepared, order: int, name: str) -> LayerFacts:
         macs=bench.work_inside(name) / bench.batch.size,
         macs_from_here=bench.work_from(name) / bench.batch.size,
         weights={path: WeightFacts(tuple(effective_weight(module, path).shape), axis) for path, axis in axes.items()},
-        note="; ".join(filter(None, dict.fromkeys([tied, *(bench.kinds[site].note for site in sites)]))),
+        note="; ".join(filter(None, dict.fromkeys([tied, *computed, *(bench.kinds[site].note for site in sites)]))),
     )
 
 
