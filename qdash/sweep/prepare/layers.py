@@ -143,18 +143,25 @@ def _skipped_modules(
 
 
 def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[SkippedModule]:
-    names = (name for name in census.first_call if isinstance(modules[name], Operation))
-    return [
-        SkippedModule(
-            n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n))
+    sizes = {path: p.numel() for path, p in modules[ROOT].named_parameters(remove_duplicate=False)}
+
+    def skipped(name: str) -> SkippedModule:
+        reads, layer = census.reads.get(name), census.beside.get(name)
+        params = sizes[reads] if reads is not None and layer is not None else 0
+        return SkippedModule(
+            name, census.kinds[name].type_name(modules[name]), params, census.macs[name], _left(reads, layer)
         )
-        for n in names
-    ]
+
+    return [skipped(name) for name in census.first_call if isinstance(modules[name], Operation)]
 
 
-def _operation_reason(weight: str | None) -> str:
-    reads = f" that reads {weight}" if weight else ""
-    return f"a functional operation{reads}; --include functional quantizes its operands"
+def _left(weight: str | None, layer: str | None) -> str:
+    """Why an operation stays FP32. weight: the parameter that it reads. layer: the one that it runs in."""
+    if layer is None:
+        what = f"a functional operation that reads {weight}" if weight else "a functional operation"
+    else:
+        what = f"beside the product of {layer}" + (f": {weight} stays FP32" if weight else "")
+    return f"{what}; --include functional quantizes its operands"
 
 
 def _reason(known: bool, module: nn.Module) -> str:
