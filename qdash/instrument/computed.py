@@ -20,7 +20,7 @@ _RAW = "forward changes the weight before it uses it, each time another way: the
 class Place(NamedTuple):
     """An argument of a product. known: only a weight stands there. right: of a matrix product, outputs last."""
 
-    index: int
+    position: int
     name: str = ""
     known: bool = False
     right: bool = False
@@ -160,7 +160,7 @@ class _Replacing(TorchFunctionMode):
 def _operands(func: Callable[..., object], args: Args, kwargs: Kwargs, axis: int) -> Iterator[tuple[Place, Tensor]]:
     """The places of a product with what stands there, laid out like a weight with such a channel axis."""
     for place in _PLACES.get(func, ()) if callable(func) else ():
-        given = args[place.index] if place.index < len(args) else kwargs.get(place.name)
+        given = args[place.position] if place.position < len(args) else kwargs.get(place.name)
         if isinstance(given, Tensor) and given.is_floating_point():
             yield place, _laid_out(given, place, axis)
 
@@ -170,8 +170,8 @@ def _laid_out(weight: Tensor, place: Place, axis: int) -> Tensor:
 
 
 def _with(args: Args, kwargs: Kwargs, place: Place, tensor: Tensor) -> Call:
-    if place.index < len(args):
-        return (*args[: place.index], tensor, *args[place.index + 1 :]), kwargs
+    if place.position < len(args):
+        return (*args[: place.position], tensor, *args[place.position + 1 :]), kwargs
     return args, {**kwargs, place.name: tensor}
 
 

@@ -57,6 +57,21 @@ class LayerKind(Member):
         """Those of them that a quantized weight or input takes part in: what counts as covered."""
         return self.macs(module, args, output)
 
+    def parts(self, module: "nn.Module") -> "Mapping[str, LayerKind]":
+        """Name of a part, such as `l1_reverse` → its kind, where parts of a module are layers of their own; else none.
+
+        Together they have its weights, each one once; its inputs belong to the first.
+        """
+        return {}
+
+    def share(self, module: "nn.Module") -> float:
+        """Of the module's multiply-accumulates, those of this layer: 1, unless it is a part."""
+        return 1.0
+
+    def own_parameters(self, module: "nn.Module") -> "list[nn.Parameter]":
+        """What belongs to this layer besides its weights: the module's own parameters, such as biases."""
+        return list(module.parameters(recurse=False))
+
     def inputs(self, module: "nn.Module") -> tuple[str, ...]:
         """Names of the arguments that are quantized, in the order of the arguments; "" is one that isn't."""
         return ("input",)

@@ -1,12 +1,20 @@
 """What a layer is: what its product really receives, what it multiplies besides, and the parts of a stacked one."""
 
+import math
 from pathlib import Path
 
 import layer_models
 import pytest
 import torch
 import torch.nn.functional as F
-from engine_helpers import sweep
+from engine_helpers import run_work, sweep
+from safetensors.torch import load_file
+
+from qdash.errors import ModelError, SpecError
+from qdash.layers.recurrent import Recurrent
+from qdash.spec.checked import checked
+from qdash.spec.mixed import MeasureSpec, QatSpec
+from qdash.spec.sweep import SweepSpec
 
 FILE = Path(layer_models.__file__)
 SAMPLES = {"images": "image_calibration", "rows": "row_calibration", "sequences": "sequence_calibration"}
@@ -93,6 +101,15 @@ def test_a_weight_that_is_used_as_it_stands_has_no_note(tmp_path):
     assert result["coverage"]["skipped"] == []
 
 
+def test_a_plan_that_would_store_a_computed_weight_is_refused(tmp_path):
+    text = f"python:{FILE}:"
+    swept = checked(SweepSpec, model=text + "normalised", data=text + "rows", metric="agreement")
+    values = {"sweep": swept, "setting": swept.settings()[0], "training": "qat:steps=2"}
+    with pytest.raises(ModelError, match=r"forward of 0 computes its weight.*keep it in FP32: --keep 0"):
+        run_work("qat", QatSpec(**values), tmp_path)
+    run_work("qat", QatSpec(**values, keep=("0",)), tmp_path)
+
+
 def test_a_computed_weight_learns_in_place_of_the_product_s_operand(tmp_path):
     row = by_name(run(tmp_path, "normalised", mode="qat:steps=2", weight_formats=("int4",)))["0"]
     assert row["model_output_sqnr_db"] > 0
@@ -121,3 +138,98 @@ def test_they_are_layers_where_functional_operations_are(model, tmp_path):
     assert result["coverage"]["macs_share"] == pytest.approx(1.0)
     assert {row["layer"].partition("#")[0] for row in result["layers"]} == {"0", "2"}
     assert len(result["layers"]) == 5
+
+
+LSTM_PARTS = ["lstm#l0", "lstm#l0_reverse", "lstm#l1", "lstm#l1_reverse"]
+
+
+@pytest.mark.parametrize(
+    ("model", "layers"),
+    [("lstm", [*LSTM_PARTS, "last"]), ("gru", ["lstm#l0", "lstm#l1", "lstm#l2", "last"]), ("single", ["lstm", "last"])],
+)
+def test_each_stacked_layer_and_direction_is_a_row(model, layers, tmp_path):
+    result = run(tmp_path, model, "sequences")
+    facts = {layer["layer"]: layer for layer in result["facts"]["layers"]}
+    module = layer_models.__dict__[model]()
+    assert list(facts) == layers
+    assert sum(layer["params"] for layer in facts.values()) == sum(p.numel() for p in module.parameters())
+    assert sum(layer["macs"] for layer in facts.values()) == pytest.approx(result["facts"]["macs_per_sample"])
+    assert result["coverage"]["macs_share"] == pytest.approx(1.0)
+    inputs = {row["layer"]: row["input_sqnr_db"] for row in result["layers"]}
+    assert [name for name, value in inputs.items() if value is not None and name != "last"] == [layers[0]]
+
+
+def test_a_part_alone_agrees_with_its_weights_quantized_by_hand(tmp_path):
+    found = by_name(run(tmp_path, "lstm", "sequences"))
+    x, calibration = layer_models.sequences(), layer_models.sequence_calibration()
+    with torch.no_grad():
+        expected = layer_models.lstm().eval()(x)
+        for name in LSTM_PARTS:
+            model, part = layer_models.lstm().eval(), name.partition("#")[2]
+            for key, weight in model.lstm.named_parameters():
+                if key.startswith("weight") and key.endswith(f"_{part}"):
+                    weight.copy_(quantized_weight(weight))
+            got = model(quantized_input(x, calibration) if part == "l0" else x)
+            assert found[name]["model_output_sqnr_db"] == pytest.approx(decibels(expected, got), abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["static", "dynamic", "weight_only"])
+def test_all_parts_together_are_the_whole_layer_to_the_bit(mode, tmp_path, monkeypatch):
+    def noises(folder, layers):
+        folder.mkdir()
+        result = run(folder, "lstm", "sequences", mode=mode)
+        assert [layer["layer"] for layer in result["facts"]["layers"]] == layers
+        found = [s.sums["noise"] for s in result["scores"] if s.kind in ("all_quantized", "cumulative")][:2]
+        return found + measured(folder, ("last",), mode)
+
+    parts = noises(tmp_path / "parts", [*LSTM_PARTS, "last"])
+    monkeypatch.setattr(Recurrent, "parts", lambda self, module: {})
+    assert parts == noises(tmp_path / "whole", ["lstm", "last"])
+
+
+def measured(folder, keep, mode):
+    text = f"python:{FILE}:"
+    values = {"model": text + "lstm", "data": text + "sequences", "calibration_data": text + "sequence_calibration"}
+    spec = checked(SweepSpec, **values, mode=mode, metric="agreement", observers=("min_max",))
+    measure = MeasureSpec(sweep=spec, setting=spec.settings()[0], keep_sets=(keep,))
+    _, scores, _ = run_work("measure", measure, folder)
+    return [score.sums["noise"] for score in scores if score.kind == "measurement"]
+
+
+def test_the_name_of_the_module_means_all_its_parts(tmp_path):
+    assert measured(tmp_path, ("lstm",), "static") == measured(tmp_path, tuple(LSTM_PARTS), "static")
+    assert [row["layer"] for row in run(tmp_path, "lstm", "sequences", layers="last")["facts"]["layers"]] == ["last"]
+    for pattern in ("lstm", "lst?", "lstm#*"):
+        assert set(by_name(run(tmp_path, "lstm", "sequences", layers=pattern))) == set(LSTM_PARTS)
+    assert set(by_name(run(tmp_path, "lstm", "sequences", layers="lstm#l1"))) == {"lstm#l1"}
+    with pytest.raises(SpecError, match="'lstm#l7' is not in this run"):
+        measured(tmp_path, ("lstm#l7",), "static")
+
+
+@pytest.mark.parametrize("method", ["one_at_a_time", "leave_one_out", "gradient", "statistics"])
+def test_parts_in_every_method(method, tmp_path):
+    lossless = {"weight_formats": ("identity",), "activation_formats": ("identity",)}
+    for row in run(tmp_path, "lstm", "sequences", method=method, **lossless)["layers"]:
+        assert row["layer_output_sqnr_db"] == math.inf
+        assert row["model_output_sqnr_db"] in (math.inf, None)
+    result = run(tmp_path, "lstm", "sequences", method=method)
+    assert {row["layer"] for row in result["layers"]} == {*LSTM_PARTS, "last"}
+    assert all(row["status"] == "ok" for row in result["layers"])
+
+
+def test_parts_learn_alone_and_in_a_plan_that_keeps_the_module(tmp_path):
+    options = {"weight_formats": ("int4",), "metric": "agreement"}
+    alone = by_name(run(tmp_path, "gru", "sequences", mode="qat:steps=2:batch_size=8", **options))
+    assert all(row["ptq_model_output_sqnr_db"] is not None for row in alone.values())
+    text = f"python:{FILE}:"
+    swept = checked(SweepSpec, model=text + "gru", data=text + "sequences", **options)
+    for keep in (("lstm#l1",), ("lstm",)):
+        spec = checked(QatSpec, sweep=swept, setting=swept.settings()[0], keep=keep, training="qat:steps=2")
+        facts, _, _ = run_work("qat", spec, tmp_path)
+        state = load_file(tmp_path / facts["weights_file"])
+        original = layer_models.gru().state_dict()
+        changed = {name for name in original if not torch.equal(state[name], original[name])}
+        kept = {f"lstm.weight_{what}_l1" for what in ("ih", "hh")}
+        every = {f"lstm.weight_{what}_l{k}" for what in ("ih", "hh") for k in range(3)} | {"last.weight"}
+        assert changed == (every - kept if keep == ("lstm#l1",) else {"last.weight"})
+        assert "quantization.last.weight.scale" in state
