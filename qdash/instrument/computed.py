@@ -17,7 +17,7 @@ _RECEIVED = "forward computes the weight: what its product receives is quantized
 _RAW = "forward changes the weight before it uses it, each time another way: the raw parameter is quantized"
 
 
-class Place(NamedTuple):
+class Operand(NamedTuple):
     """An argument of a product. known: only a weight stands there. right: of a matrix product, outputs last."""
 
     position: int
@@ -30,14 +30,14 @@ _WITH_WEIGHT = (
     *(F.linear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
     *(F.embedding, F.embedding_bag),
 )
-_PLACES: dict[object, tuple[Place, ...]] = {
-    **dict.fromkeys(_WITH_WEIGHT, (Place(1, "weight", known=True),)),
+_PLACES: dict[object, tuple[Operand, ...]] = {
+    **dict.fromkeys(_WITH_WEIGHT, (Operand(1, "weight", known=True),)),
     **dict.fromkeys(
-        (torch.matmul, Tensor.matmul, Tensor.__matmul__), (Place(1, "other", right=True), Place(0, "input"))
+        (torch.matmul, Tensor.matmul, Tensor.__matmul__), (Operand(1, "other", right=True), Operand(0, "input"))
     ),
-    **dict.fromkeys((torch.mm, Tensor.mm), (Place(1, "mat2", right=True), Place(0, "input"))),
-    **dict.fromkeys((torch.addmm, Tensor.addmm), (Place(2, "mat2", right=True), Place(1, "mat1"))),
-    torch.einsum: (Place(2), Place(1)),
+    **dict.fromkeys((torch.mm, Tensor.mm), (Operand(1, "mat2", right=True), Operand(0, "input"))),
+    **dict.fromkeys((torch.addmm, Tensor.addmm), (Operand(2, "mat2", right=True), Operand(1, "mat1"))),
+    torch.einsum: (Operand(2), Operand(1)),
 }
 
 
@@ -128,7 +128,7 @@ class WeightWatch(TorchFunctionMode):
         """The same memory, or, as parametrizations and hooks compute it anew, the same values."""
         return _memory(weight) == _memory(self._registered) or _same(weight, self._registered)
 
-    def _may_be_weight(self, place: Place, weight: Tensor) -> bool:
+    def _may_be_weight(self, place: Operand, weight: Tensor) -> bool:
         return place.known or weight.shape == self._registered.shape
 
 
@@ -157,7 +157,7 @@ class _Replacing(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _operands(func: Callable[..., object], args: Args, kwargs: Kwargs, axis: int) -> Iterator[tuple[Place, Tensor]]:
+def _operands(func: Callable[..., object], args: Args, kwargs: Kwargs, axis: int) -> Iterator[tuple[Operand, Tensor]]:
     """The places of a product with what stands there, laid out like a weight with such a channel axis."""
     for place in _PLACES.get(func, ()) if callable(func) else ():
         given = args[place.position] if place.position < len(args) else kwargs.get(place.name)
@@ -165,11 +165,11 @@ def _operands(func: Callable[..., object], args: Args, kwargs: Kwargs, axis: int
             yield place, _laid_out(given, place, axis)
 
 
-def _laid_out(weight: Tensor, place: Place, axis: int) -> Tensor:
+def _laid_out(weight: Tensor, place: Operand, axis: int) -> Tensor:
     return weight.mT if place.right and axis == 0 and weight.dim() == 2 else weight
 
 
-def _with(args: Args, kwargs: Kwargs, place: Place, tensor: Tensor) -> Call:
+def _with(args: Args, kwargs: Kwargs, place: Operand, tensor: Tensor) -> Call:
     if place.position < len(args):
         return (*args[: place.position], tensor, *args[place.position + 1 :]), kwargs
     return args, {**kwargs, place.name: tensor}

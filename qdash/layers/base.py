@@ -31,7 +31,8 @@ class LayerKind(Member):
     """A kind of module that owns weights. A model's own file may register kinds of its own for its own modules.
 
     `dynamic_granularity` is how an integer runtime takes the range of each input as it comes. `note` says what is not
-    simulated. `inner_operations` names functional operations inside the layer that are not the layer's own product.
+    simulated. `inner_operations` names functional operations inside the layer that are not the layer's own product;
+    `is_one_kernel`: all are, as its own work is one call into torch.
     `operations`: what the kind is in a graph without modules (torch.export), whatever class it came from.
     """
 
@@ -39,6 +40,7 @@ class LayerKind(Member):
     quantizes_input: ClassVar[bool] = True
     note: ClassVar[str] = ""
     inner_operations: ClassVar[frozenset[str]] = frozenset()
+    is_one_kernel: ClassVar[bool] = False
     operations: ClassVar[tuple[Operator, ...]] = ()
 
     @abstractmethod

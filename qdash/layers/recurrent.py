@@ -20,6 +20,7 @@ class Recurrent(LayerKind):
     `#l0`, as both directions read the same.
     """
 
+    is_one_kernel: ClassVar[bool] = True
     note: ClassVar[str] = (
         "the hidden state between steps and between stacked layers stays FP32: only weights and the input sequence "
         "are quantized"

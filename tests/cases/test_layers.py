@@ -131,6 +131,15 @@ def test_products_beside_the_layer_s_own_are_counted_and_listed(model, kind, tmp
     assert all("note" in row and row["note"] == "" for row in result["layers"])
 
 
+def test_products_beside_a_recurrent_layer_are_counted_too(tmp_path):
+    result = run(tmp_path, "adapted", "sequences")
+    products = [entry for entry in result["coverage"]["skipped"] if entry["type"] == "matmul"]
+    assert [entry["macs"] for entry in products] == [5 * 12, 5 * 12]
+    assert "beside the product of lstm: lstm.A stays FP32" in products[0]["reason"]
+    share = result["coverage"]["macs_share"]
+    assert share == pytest.approx(1 - 120 / result["facts"]["macs_per_sample"])
+
+
 @pytest.mark.parametrize("model", ["lora", "functional_lora"])
 def test_they_are_layers_where_functional_operations_are(model, tmp_path):
     result = run(tmp_path, model, include=("functional",))
@@ -233,3 +242,16 @@ def test_parts_learn_alone_and_in_a_plan_that_keeps_the_module(tmp_path):
         every = {f"lstm.weight_{what}_l{k}" for what in ("ih", "hh") for k in range(3)} | {"last.weight"}
         assert changed == (every - kept if keep == ("lstm#l1",) else {"last.weight"})
         assert "quantization.last.weight.scale" in state
+
+
+def test_dynamic_as_torch_deploys_it_is_a_named_preset(tmp_path):
+    def swept(**values):
+        result = run(tmp_path, "gru", "sequences", **values)
+        return {row["layer"]: row["model_output_sqnr_db"] for row in result["layers"]}
+
+    per_tensor = {"activation_granularity": "per_tensor", "weight_granularity": "per_tensor"}
+    deployed = swept(mode="dynamic:as_deployed=true")
+    assert deployed == swept(mode="dynamic", **per_tensor)
+    assert deployed != swept(mode="dynamic")
+    with pytest.raises(SpecError, match="means weight_granularity per_tensor, not per_group"):
+        swept(mode="dynamic:as_deployed=true", weight_granularity="per_group")

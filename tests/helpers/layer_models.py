@@ -80,6 +80,18 @@ class FunctionalLoRA(LoRA):
         return F.linear(x, self.weight, self.bias) + F.linear(F.linear(x, self.A), self.B)
 
 
+class Adapted(nn.LSTM):
+    """A recurrent layer with a low-rank product on its output."""
+
+    def __init__(self, inputs, outputs, **options):
+        super().__init__(inputs, outputs, **options)
+        self.A, self.B = nn.Parameter(torch.randn(RANK, outputs)), nn.Parameter(torch.randn(outputs, RANK))
+
+    def forward(self, x):
+        found, state = super().forward(x)
+        return found + found @ self.A.T @ self.B.T, state
+
+
 class Stacked(nn.Module):
     """The output of a recurrent layer's last step."""
 
@@ -157,6 +169,11 @@ def functional_lora():
 def lstm():
     torch.manual_seed(1)
     return Stacked(num_layers=2, bidirectional=True)
+
+
+def adapted():
+    torch.manual_seed(1)
+    return Stacked(Adapted, num_layers=2)
 
 
 def gru():

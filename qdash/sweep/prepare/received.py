@@ -29,11 +29,13 @@ class ReceivedWeights:
     def __init__(self, instrument: Instrument, kinds: Mapping[str, LayerKind]):
         self.computed: dict[str, ComputedWeight] = {}
         self._layers = {name: one for name, kind in kinds.items() if (one := _one(kind, instrument.modules[name]))}
+        self._kernels = {name for name, kind in kinds.items() if kind.is_one_kernel}
         self._open: list[tuple[str, WeightWatch | None]] = []
         self.own: set[str] = set()  # operations that are the product of their layer
 
     def __contains__(self, layer: object) -> bool:
-        return layer in self._layers
+        """Whether an operation in this layer is its own product or one beside it."""
+        return layer in self._layers or layer in self._kernels
 
     def is_own(self, operation: str) -> bool:
         """Whether the operation that begins is the product of the layer that it is in."""
@@ -49,8 +51,8 @@ class ReceivedWeights:
             received.operation = operation
 
     def layer(self) -> str | None:
-        """The watched layer that runs now."""
-        return next((name for name, watch in reversed(self._open) if watch is not None), None)
+        """Of these layers the one that runs now."""
+        return next((name for name, _ in reversed(self._open) if name in self), None)
 
     @contextmanager
     def watching(self, name: str, again: Callable[[], object]) -> Iterator[None]:
