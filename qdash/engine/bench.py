@@ -57,12 +57,12 @@ class Bench:
     ):
         self.instrument, self.quantizers, self.reader = instrument, quantizers, reader
         self.layers, self.kinds, self.settings = quantizers.layers, quantizers.kinds, quantizers.settings
-        self.recorder = Recorder(instrument, frozenset(self.kinds))
-        self.edges = EdgeCapture(list(self.kinds)) if recording.gradients else None
+        self.recorder = Recorder(instrument, frozenset(quantizers.modules))
+        self.edges = EdgeCapture(quantizers.modules) if recording.gradients else None
         self.seed, self.batch_number = seed, 0
         self.checked = 0  # how many replays were compared with a full forward
         self._paranoid = recording.paranoid
-        self._keep_inputs = frozenset(self.kinds if recording.inputs else ())
+        self._keep_inputs = frozenset(quantizers.modules if recording.inputs else ())
         self._kept: dict[type, Any] = {}
         self.tape, self.fp32 = _NOTHING, Reference(_NOTHING, _NO_READING)
 

@@ -17,6 +17,7 @@ from qdash.instrument.arguments import inputs_of
 from qdash.instrument.calls import Instrument
 from qdash.instrument.weights import effective_weight
 from qdash.layers.base import LayerKind
+from qdash.records.names import whole
 from qdash.tensors.bin_counts import BinCounts, counting
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.channel_range import channel_range
@@ -120,10 +121,12 @@ def calibrate(
     """
     places, counts = subsampling(seed), counting(len(layers))
     observers = {
-        name: _input_observers(kind, instrument.modules[name], places, counts) for name, kind in layers.items()
+        name: _input_observers(kind, instrument.modules[whole(name)], places, counts) for name, kind in layers.items()
     }
     overrides = {
-        name: _watching(layers[name].inputs(instrument.modules[name]), found) for name, found in observers.items()
+        whole(name): _watching(layers[name].inputs(instrument.modules[whole(name)]), found)
+        for name, found in observers.items()
+        if found
     }
     outputs: dict[str, Tensor] = {}
     with instrument.overriding(overrides):
@@ -139,7 +142,7 @@ def calibrate(
                 raise ModelError(
                     f"{name}: its input holds NaN or Inf during calibration; check the data and the weights"
                 )
-        found[name] = LayerSummary(inputs, _weights(instrument.modules[name], kind, places, counts))
+        found[name] = LayerSummary(inputs, _weights(instrument.modules[whole(name)], kind, places, counts))
     return Calibration(found, {name: float(total) for name, total in outputs.items()})
 
 

@@ -29,7 +29,11 @@ class MacCounter:
         if kind is not None:
             # Inside a layer, operations that are seen count for themselves.
             count = kind.macs if self._instrument.shows is None else kind.weight_macs
-            return float(count(self._instrument.modules[name], (*args, *kwargs.values()), output))
+            macs = float(count(self._instrument.modules[name], (*args, *kwargs.values()), output))
+            return macs + self._beside(name, args, kwargs)
+        return self._beside(name, args, kwargs)
+
+    def _beside(self, name: str, args: Args, kwargs: Kwargs) -> float:
         share = self._other.get(name)
         if not share:
             return 0.0
@@ -42,7 +46,8 @@ def other_work(
 ) -> dict[str, float]:
     """Module → multiply-accumulates per sample and call that it does itself, outside the known layer kinds.
 
-    known: at least so many per sample, in all calls; torch's counter doesn't know fused attention on every device.
+    known: at least so many per sample, in all calls; torch's counter doesn't know fused attention on every device. Of
+    a layer: what it does beside its own product.
     """
     own: dict[str, float] = {}
     calls: dict[str, int] = {}
@@ -57,13 +62,14 @@ def other_work(
             nested = inside.pop()
             if name not in layers:
                 own[name] = own.get(name, 0.0) + (total - nested)
-                calls[name] = calls.get(name, 0) + 1
+            calls[name] = calls.get(name, 0) + 1
             inside[-1] += total
             return output
 
         with instrument.intercepting(watch):
             instrument.run(*cloned((batch.args, batch.kwargs)))
     work = {name: max(flops / 2 / batch.size, known.get(name, 0.0)) for name, flops in own.items()}
+    work |= {n: macs for n, macs in known.items() if n in layers and not layers[n].inner_operations}
     return {name: macs / calls[name] for name, macs in work.items() if macs > 0}
 
 

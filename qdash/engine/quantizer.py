@@ -32,8 +32,8 @@ class LayerQuantizer:
         self._mode = family("modes").create(setting.mode)
         self._format = family("formats").create(setting.activation_format)
         self._granularity = family("granularities").create(setting.activation_granularity or kind.dynamic_granularity)
-        self.quantizes_input: bool = self._mode.quantizes_inputs and kind.quantizes_input
         self._inputs, self._weight_inputs = kind.inputs(module), kind.weight_inputs(module)
+        self.quantizes_input: bool = self._mode.quantizes_inputs and kind.quantizes_input and any(self._inputs)
         self._fixed_ranges: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
         self._constants: dict[int, tuple[Tensor, Tensor]] = {}  # holding a weight keeps its id its own
 

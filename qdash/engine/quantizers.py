@@ -1,6 +1,7 @@
 """The layers of a model under the settings of a run, each ready to be quantized."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from torch import Tensor, nn
@@ -14,14 +15,16 @@ from qdash.errors import ModelError
 from qdash.instrument.calls import Override
 from qdash.layers.base import LayerKind
 from qdash.quant.statistics import Statistics
+from qdash.records.names import among, whole
 from qdash.spec.setting import Setting
+from qdash.tensors.call import Args, Forward, Kwargs
 
 
 class Quantizers:
     """Made when first asked for and kept, so that ranges and weights are computed once.
 
-    A layer has one site, its own module, and with tied weights more: the modules that share them (`tied`: layer → site
-    → kind), which are quantized with it. `calibration` is set once there is one.
+    A layer has one site, its own module, and with tied weights more: the modules that share them (`tied`: layer → name
+    → kind), which are quantized with it. Parts of a module have one site. `calibration` is set once there is one.
     """
 
     def __init__(
@@ -38,33 +41,42 @@ class Quantizers:
         self._trained: Trained = {}
         self._known: dict[tuple[str, str], LayerQuantizer] = {}
 
-    def sites(self, layer: str) -> tuple[str, ...]:
-        """The modules of a layer: itself, and those that share its weights."""
+    @property
+    def modules(self) -> list[str]:
+        """All sites, each once."""
+        return list(dict.fromkeys(whole(name) for name in self.kinds))
+
+    def names(self, layer: str) -> tuple[str, ...]:
+        """Of a layer, and of those that share its weights."""
         return (layer, *self._tied.get(layer, ()))
 
-    def site(self, name: str) -> Site:
-        """A layer's module."""
-        return Site(self._modules[name], self.kinds[name], partial(_statistics, self.calibration, name))
+    def sites(self, layer: str) -> tuple[str, ...]:
+        """The modules of a layer: its own, and those that share its weights."""
+        return tuple(whole(name) for name in self.names(layer))
 
-    def at(self, site: str, setting: Setting) -> LayerQuantizer:
-        """A layer's module under a setting."""
-        key = site, setting.key
+    def site(self, name: str) -> Site:
+        """A layer's module, and what of it is meant."""
+        return Site(self._modules[whole(name)], self.kinds[name], partial(_statistics, self.calibration, name))
+
+    def at(self, name: str, setting: Setting) -> LayerQuantizer:
+        """A layer's module, or its part, under a setting."""
+        key = name, setting.key
         if key not in self._known:
-            self._known[key] = LayerQuantizer(self.site(site), setting, self._trained.get(key))
+            self._known[key] = LayerQuantizer(self.site(name), setting, self._trained.get(key))
         return self._known[key]
 
     def of(self, item: Item) -> dict[str, LayerQuantizer]:
         """Of every site of a layer."""
-        return {site: self.at(site, item.setting) for site in self.sites(item.layer)}
+        return {whole(name): self.at(name, item.setting) for name in self.names(item.layer)}
 
     def only(self, item: Item) -> dict[str, Override]:
         """Overrides that quantize one layer."""
         return {site: quantizer.run for site, quantizer in self.of(item).items()}
 
-    def all_but(self, keep: frozenset[str], setting: Setting) -> dict[str, Override]:
-        """Overrides that quantize every layer but those kept in FP32."""
-        chosen = (Item(layer, setting) for layer in self.layers if layer not in keep)
-        return {site: run for item in chosen for site, run in self.only(item).items()}
+    def all_but(self, keep: Collection[str], setting: Setting) -> dict[str, Override]:
+        """Overrides that quantize every layer but those kept in FP32; a module's name keeps its parts."""
+        names = [name for layer in self.layers if not among(layer, keep) for name in self.names(layer)]
+        return together({name: self.at(name, setting) for name in names})
 
     def use_trained(self, trained: Trained) -> None:
         """From now on these layers are quantized with what fine-tuning made of them."""
@@ -78,12 +90,28 @@ class Quantizers:
         return {"weight_signal": sum(signals), "weight_noise": sum(lost)} if seen else {}
 
 
-def _statistics(calibration: StoredCalibration | None, site: str, name: str) -> Statistics:
+def together(quantizers: Mapping[str, LayerQuantizer]) -> dict[str, Override]:
+    """Site → override, from quantizers by name: parts of one module are quantized at once."""
+    by_site: dict[str, list[LayerQuantizer]] = {}
+    for name, quantizer in quantizers.items():
+        by_site.setdefault(whole(name), []).append(quantizer)
+    return {site: found[0].run if len(found) == 1 else partial(_run, found) for site, found in by_site.items()}
+
+
+def _run(parts: Sequence[LayerQuantizer], forward: Forward, args: Args, kwargs: Kwargs) -> object:
+    with ExitStack() as stack:
+        for part in parts:
+            args, kwargs = part.quantized_arguments(args, kwargs)
+            stack.enter_context(part.quantized_weights())
+        return forward(*args, **kwargs)
+
+
+def _statistics(calibration: StoredCalibration | None, layer: str, name: str) -> Statistics:
     assert calibration is not None, "a setting with calibrated ranges needs a calibration"
-    summary = calibration.layers[site].inputs[name]
+    summary = calibration.layers[layer].inputs[name]
     if not len(summary.batch_minimum):
         raise ModelError(
-            f"{site}: it was not called during calibration, so its {name} has no range; give calibration samples "
+            f"{layer}: it was not called during calibration, so its {name} has no range; give calibration samples "
             "that reach it, use --mode dynamic, or leave it out with --layers"
         )
     return summary.statistics()

@@ -9,6 +9,7 @@ from torch import nn
 
 from qdash.errors import ModelError, QdashError
 from qdash.instrument.buffers import kept_buffers
+from qdash.instrument.computed import ComputedWeight
 from qdash.instrument.operations import FunctionalCalls, Operation, kind_of
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.trees import tensors
@@ -19,6 +20,8 @@ Override = Callable[[Forward, Args, Kwargs], object]
 Interceptor = Callable[[str, Forward, Args, Kwargs], object]
 # Whether a functional operation is seen: gets the names of the open calls, the innermost last, and what it is called.
 Shows = Callable[[Sequence[str], str], bool]
+# Whether an operation that is seen is none of its own: gets the name of its place.
+Hides = Callable[[str], bool]
 ROOT = "(model)"  # the name of the model itself
 
 # Multiply-accumulates of one executed call: gets the module's name, its arguments and its output.
@@ -44,6 +47,7 @@ class Instrument:
         self.keeps_graph = False
         self.count: Counter | None = None
         self.shows: Shows | None = None
+        self.hides: Hides = lambda name: False
         self.executed_macs = 0.0
         self.notes: set[str] = set()
         self._failed: str | None = None
@@ -120,6 +124,12 @@ class Instrument:
         for name in [name for name, module in self.modules.items() if isinstance(module, Operation)]:
             del self.modules.pop(name).forward  # which refers to the operation: it would stay until garbage is sought
 
+    def set_computed(self, name: str, weight: ComputedWeight) -> None:
+        """From now on the module's weight is known to be computed by its forward; see `instrument.weights`."""
+        seen = self.modules[name].forward
+        assert isinstance(seen, SeenForward), "the instrument is open"
+        seen.computed = weight
+
     def forward_of(self, name: str) -> Forward:
         """The original forward of a module, for use outside a pass of the model; its work is counted."""
         forward = _original(self.modules[name])
@@ -153,6 +163,8 @@ class Instrument:
         place, seen = self._open[-1]
         seen[kind] += 1
         name = f"{place}#{kind}_{seen[kind]}"
+        if self.hides(name):
+            return function(*args, **kwargs)
         operation = self.modules.get(name)
         if not isinstance(operation, Operation):
             operation = self.modules[name] = Operation(kind_of(function))
@@ -162,12 +174,16 @@ class Instrument:
 
 
 class SeenForward:
-    """Stands where a module's forward was. One small object a module: a thousand layers have thousands."""
+    """Stands where a module's forward was. One small object a module: a thousand layers have thousands.
 
-    __slots__ = ("__wrapped__", "_instrument", "_name")
+    computed: of a layer that computes its weight, once that is known.
+    """
+
+    __slots__ = ("__wrapped__", "_instrument", "_name", "computed")
 
     def __init__(self, instrument: Instrument, name: str, forward: Forward):
         self._instrument, self._name, self.__wrapped__ = instrument, name, forward
+        self.computed: ComputedWeight | None = None
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         instrument = self._instrument

@@ -1,13 +1,14 @@
 """The weights that a module computes with: parameters, tensors set by a hook, parametrizations; and their exchange."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qdash.errors import ModelError
+from qdash.instrument.computed import ComputedWeight, computed_weight
 
 
 def effective_weight(module: nn.Module, path: str) -> Tensor:
@@ -15,6 +16,14 @@ def effective_weight(module: nn.Module, path: str) -> Tensor:
 
     `path` is relative to the module (`weight`, `out_proj.weight`).
     """
+    computed = _computed_at(module, path)
+    if computed is not None and computed.weight is not None:
+        return computed.weight
+    return registered_weight(module, path)
+
+
+def registered_weight(module: nn.Module, path: str) -> Tensor:
+    """The tensor under its name, detached, whatever a forward makes of it; of any shape."""
     owner, name = _owner(module, path)
     with torch.no_grad():
         weight: Tensor = getattr(owner, name)
@@ -49,14 +58,8 @@ def exchanged(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None
 
     Raises ModelError where a weight can't be exchanged because a property computes it.
     """
-    undo: list[Callable[[], None]] = []
-    try:
-        for path, tensor in weights.items():
-            undo.append(_exchange(module, path, tensor))
+    with _each(module, weights, _exchange):
         yield
-    finally:
-        for restore in reversed(undo):
-            restore()
 
 
 @contextmanager
@@ -67,14 +70,27 @@ def substituted(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[No
 
     Raises ModelError where a weight can't be substituted because a property computes it.
     """
-    undo: list[Callable[[], None]] = []
-    try:
-        for path, tensor in weights.items():
-            undo.append(_substitute(module, path, tensor))
+    with _each(module, weights, _substitute):
         yield
-    finally:
-        for restore in reversed(undo):
-            restore()
+
+
+@contextmanager
+def _each(
+    module: nn.Module, weights: Mapping[str, Tensor], put: Callable[[nn.Module, str, Tensor], Callable[[], None]]
+) -> Iterator[None]:
+    with ExitStack() as stack:
+        for path, tensor in weights.items():
+            computed = _computed_at(module, path)
+            if computed is not None and computed.weight is not None:
+                stack.enter_context(computed.replaced(tensor))
+            else:
+                stack.callback(put(module, path, tensor))
+        yield
+
+
+def _computed_at(module: nn.Module, path: str) -> ComputedWeight | None:
+    found = computed_weight(module)
+    return found if found is not None and found.path == path else None
 
 
 def _substitute(module: nn.Module, path: str, tensor: Tensor) -> Callable[[], None]:

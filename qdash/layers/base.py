@@ -31,7 +31,8 @@ class LayerKind(Member):
     """A kind of module that owns weights. A model's own file may register kinds of its own for its own modules.
 
     `dynamic_granularity` is how an integer runtime takes the range of each input as it comes. `note` says what is not
-    simulated. `inner_operations` names functional operations inside the layer that are not the layer's own product.
+    simulated. `inner_operations` names functional operations inside the layer that are not the layer's own product;
+    `is_one_kernel`: all are, as its own work is one call into torch.
     `operations`: what the kind is in a graph without modules (torch.export), whatever class it came from.
     """
 
@@ -39,6 +40,7 @@ class LayerKind(Member):
     quantizes_input: ClassVar[bool] = True
     note: ClassVar[str] = ""
     inner_operations: ClassVar[frozenset[str]] = frozenset()
+    is_one_kernel: ClassVar[bool] = False
     operations: ClassVar[tuple[Operator, ...]] = ()
 
     @abstractmethod
@@ -56,6 +58,21 @@ class LayerKind(Member):
     def weight_macs(self, module: "nn.Module", args: Args, output: Output) -> int:
         """Those of them that a quantized weight or input takes part in: what counts as covered."""
         return self.macs(module, args, output)
+
+    def parts(self, module: "nn.Module") -> "Mapping[str, LayerKind]":
+        """Name of a part, such as `l1_reverse` → its kind, where parts of a module are layers of their own; else none.
+
+        Together they have its weights, each one once; its inputs belong to the first.
+        """
+        return {}
+
+    def share(self, module: "nn.Module") -> float:
+        """Of the module's multiply-accumulates, those of this layer: 1, unless it is a part."""
+        return 1.0
+
+    def own_parameters(self, module: "nn.Module") -> "list[nn.Parameter]":
+        """What belongs to this layer besides its weights: the module's own parameters, such as biases."""
+        return list(module.parameters(recurse=False))
 
     def inputs(self, module: "nn.Module") -> tuple[str, ...]:
         """Names of the arguments that are quantized, in the order of the arguments; "" is one that isn't."""

@@ -1,6 +1,9 @@
 """Weights quantized ahead, input ranges taken from each input."""
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+from pydantic import Field
 
 from qdash.modes.base import REGISTRY, Mode
 
@@ -14,3 +17,13 @@ class Dynamic(Mode):
     """
 
     live_ranges: ClassVar[bool] = True
+
+    as_deployed: bool = Field(
+        False,
+        description="as torch's quantize_dynamic: one range a call, of the whole batch; one scale a weight",
+    )
+
+    @property
+    def fixes(self) -> Mapping[str, str]:
+        names = ("weight_granularity", "activation_granularity") if self.as_deployed else ()
+        return dict.fromkeys(names, "per_tensor")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from qdash.records.names import among
 from qdash.results.decibel import sqnr_db
 from qdash.results.rows import LayerRow
 
@@ -22,7 +23,7 @@ def added_up(rows: Sequence[LayerRow], keep: Collection[str]) -> AddedUp:
     Single-layer noise energies and KL are added up, which takes errors for independent.
     """
     kept = set(keep)
-    quantized = [row for row in rows if row.layer not in kept]
+    quantized = [row for row in rows if not among(row.layer, kept)]
     known = all(row.status == "ok" and not row.remaining for row in rows)
     ratio = _sum([_noise(row.model_output_sqnr_db) for row in quantized])
     kl = _sum([row.model_output_kl for row in quantized])

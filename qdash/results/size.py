@@ -6,6 +6,7 @@ from math import prod
 from qdash.formats.base import Format
 from qdash.granularities.base import Granularity
 from qdash.records.facts import LayerFacts, RunFacts, WeightFacts
+from qdash.records.names import among
 from qdash.registry import family
 from qdash.spec.setting import Setting
 
@@ -19,7 +20,7 @@ def size_mb(facts: RunFacts, setting: Setting, keep: Iterable[str] = ()) -> floa
     """
     kept, grid = set(keep), _grid(setting)
     bits = float(facts.params * _BITS_FP32)
-    return (bits - sum(_saved_bits(layer, *grid) for layer in facts.layers if layer.layer not in kept)) / 8e6
+    return (bits - sum(_saved_bits(layer, *grid) for layer in facts.layers if not among(layer.layer, kept))) / 8e6
 
 
 def saved_mb(layer: LayerFacts, setting: Setting) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pydantic import Field, model_validator
 
 from qdash.errors import SpecError
+from qdash.records.names import among
 from qdash.registry import Frozen, family
 from qdash.spec.fields import Mode
 from qdash.spec.layers import check_known
@@ -49,5 +50,5 @@ class QatSpec(Frozen):
         """Raises SpecError where `keep` names a layer that the sweep doesn't have, or leaves none to quantize."""
         known = list(layers)
         check_known(self.keep, known)
-        if not set(known) - set(self.keep):
+        if all(among(layer, self.keep) for layer in known):
             raise SpecError("every layer stays in FP32, so nothing is quantized; keep fewer layers")

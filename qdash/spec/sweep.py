@@ -103,6 +103,13 @@ class SweepSpec(Source):
         return self
 
     @model_validator(mode="after")
+    def _leaves_to_the_mode_what_it_fixes(self) -> "SweepSpec":
+        for name, value in family("modes").create(self.mode).fixes.items():
+            if getattr(self, name) not in (value, SweepSpec.model_fields[name].default):
+                raise ValueError(f"mode {self.mode} means {name} {value}, not {getattr(self, name)}; leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _no_setting_twice(self) -> "SweepSpec":
         for name in ("observers", "weight_formats", "activation_formats"):
             values = getattr(self, name)
@@ -114,6 +121,7 @@ class SweepSpec(Source):
         """The matrix; where inputs stay FP32, their formats don't multiply."""
         activation_formats = self.activation_formats if quantizes_inputs(self.mode) else self.activation_formats[:1]
         shared = self.model_dump(include=set(Setting.model_fields) & set(SweepSpec.model_fields))
+        shared |= family("modes").create(self.mode).fixes
         return [
             Setting(observer=o, weight_format=w, activation_format=a, **shared)
             for o, w, a in product(self.observers, self.weight_formats, activation_formats)

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -124,6 +125,17 @@ class LayerLaws(Laws):
         for module, *_ in self.of(name):
             named = {id(p) for path in member.weights(module) for p in parameters_of(module, path)}
             assert {id(p) for p in module.parameters() if p.dim() > 1} == named
+
+    def test_its_parts_have_its_weights_each_once(self, name: str, member: LayerKind) -> None:
+        for module, *_ in self.of(name):
+            parts = list(member.parts(module).values())
+            paths = [path for part in parts for path in part.weights(module)]
+            own = [id(p) for part in parts for p in part.own_parameters(module)]
+            assert not parts or sorted(paths) == sorted(member.weights(module))
+            assert sorted(own) == sorted(id(p) for p in member.own_parameters(module) if parts)
+            assert sum(part.share(module) for part in parts or [member]) == pytest.approx(1.0)
+            assert [part.inputs(module) for part in parts[1:]] == [()] * len(parts[1:])
+            assert not any(part.parts(module) for part in parts)
 
     def test_its_inputs_are_arguments_in_their_order(self, name: str, member: LayerKind) -> None:
         for module, args, _ in self.of(name):

@@ -8,6 +8,7 @@ from qdash import home
 from qdash.answers.stored import Sweep, latest_sweep, load_sweep, measured_points
 from qdash.errors import InputError
 from qdash.records.facts import RunFacts, read_facts
+from qdash.records.names import whole
 from qdash.results.frontier import Limits, Point
 from qdash.results.rows import LayerRow
 from qdash.results.sweep import SettingResult, SweepResult, setting_result
@@ -94,10 +95,10 @@ def points(run_id: str, setting: Setting) -> Sequence[Point]:
 
 
 def selected_layer(sweep: Sweep | None = None) -> str | None:
-    """The layer of the URL or the one selected before; with `sweep` only if that run has it."""
+    """The layer of the URL or the one selected before; with `sweep` if that run has it, or its first part."""
     layer = _recalled(LAYER)
     if sweep is not None and layer not in sweep.facts.by_layer:
-        return None
+        layer = next((name for name in sweep.facts.by_layer if whole(name) == layer), None)
     if layer is not None:
         _keep(LAYER, layer)
     return layer

@@ -29,7 +29,8 @@ class Naive:
             self.model.to(memory_format=torch.channels_last)
         named = {name or "(model)": module for name, module in self.model.named_modules()}
         parts = {f"{name}.out_proj" for name, module in named.items() if isinstance(module, nn.MultiheadAttention)}
-        self.layers = {name: module for name, module in named.items() if weights_of(module) and name not in parts}
+        layers = {name: module for name, module in named.items() if weights_of(module) and name not in parts}
+        self.layers = {part: module for name, module in layers.items() for part in parts_of(name, module)}
         self.ranges: dict[tuple[str, Any], list[float]] = {}
         self.called: set[str] = set()
         self._calibrate()
@@ -71,14 +72,19 @@ class Naive:
 
     def weight_noise(self, sites: Any) -> float:
         """Σ (w − w̃)² over distinct weights."""
-        owned = {id(getattr(o, n)): (getattr(o, n), axis) for s in sites for o, n, axis in weights_of(self.layers[s])}
+        owned = {id(getattr(o, n)): (getattr(o, n), axis) for s in sites for o, n, axis in self._weights(s)}
         pairs = ((w.double(), naive_weight(w, axis, self.bits).double()) for w, axis in owned.values())
         return sum(float((w - quantized).square().sum()) for w, quantized in pairs)
+
+    def _weights(self, name: str) -> list[tuple[nn.Module, str, int]]:
+        """Those of a part of a stacked layer end with its name."""
+        part = name.partition("#")[2]
+        return [found for found in weights_of(self.layers[name]) if not part or found[1].endswith(f"_{part}")]
 
     @contextmanager
     def _quantized(self, name: str) -> Any:
         module = self.layers[name]
-        stored = [(getattr(owner, key), getattr(owner, key).data, axis) for owner, key, axis in weights_of(module)]
+        stored = [(getattr(owner, key), getattr(owner, key).data, axis) for owner, key, axis in self._weights(name)]
         for parameter, data, axis in stored:
             parameter.data = torch.empty_like(data).copy_(naive_weight(data, axis, self.bits))
         hook = functools.partial(self._quantize_inputs, name)
@@ -93,7 +99,7 @@ class Naive:
     def _quantize_inputs(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
         args, kwargs = list(args), dict(kwargs)
         done: dict[int, Any] = {}
-        for key in inputs_of(module, tuple(args), kwargs):
+        for key in inputs_of(module, tuple(args), kwargs) if name.partition("#")[2] in ("", "l0") else ():
             place = args if isinstance(key, int) else kwargs
             value = place[key]
             low, high = self.ranges.get((name, key), (0.0, 0.0))
@@ -138,6 +144,12 @@ class Naive:
                 call(self.model, batch)
             self.taken.append(found)
         return self.taken
+
+
+def parts_of(name: str, module: nn.Module) -> list[str]:
+    """A stacked recurrent layer has a part for each layer and direction; everything else is one."""
+    ends = [key[10:] for key, _ in module.named_parameters() if key.startswith("weight_ih_")]
+    return [f"{name}#{end}" for end in ends] if isinstance(module, nn.RNNBase) and len(ends) > 1 else [name]
 
 
 def _take(found: list[Any], module: nn.Module, args: Any, kwargs: Any) -> None:

@@ -56,14 +56,14 @@ def differences_of(bench: Bench, item: Item) -> Differences:
         found.outputs[site] = []
         if quantizer.quantizes_input:
             found.inputs[site] = []
-        for call, position in enumerate(bench.tape.calls.get(site, ())):
+        for call in range(len(bench.tape.calls.get(site, ()))):
             with torch.no_grad():
-                _add_call(found, bench, item, site, call, bench.tape.slots[position])
+                _add_call(found, bench, item, site, call)
     return found
 
 
-def _add_call(found: Differences, bench: Bench, item: Item, site: str, call: int, slot: Slot) -> None:
-    quantizer = bench.quantizers.at(site, item.setting)
+def _add_call(found: Differences, bench: Bench, item: Item, site: str, call: int) -> None:
+    quantizer, slot = bench.quantizers.of(item)[site], bench.tape.slots[bench.tape.calls[site][call]]
     expected = floating(slot.output)
     # What stays is made before what comes and goes, else every layer would leave a hole in the heap.
     outputs = [torch.empty_like(tensor) for tensor in expected]
@@ -89,11 +89,11 @@ def _add_call(found: Differences, bench: Bench, item: Item, site: str, call: int
 def _known_inputs(bench: Bench, item: Item, site: str, call: int, slot: Slot) -> _Inputs:
     """From the item before, if it quantized this call's inputs in the same way."""
     if len(bench.settings) < 2:
-        return _quantized_inputs(bench.quantizers.at(site, item.setting), slot)
+        return _quantized_inputs(bench.quantizers.of(item)[site], slot)
     last = bench.kept(_LastLayer)
     if last.layer != item.layer:
         last.layer, last.known = item.layer, {}
-    quantizer = bench.quantizers.at(site, item.setting)
+    quantizer = bench.quantizers.of(item)[site]
     key = site, call, quantizer.input_identity
     if key not in last.known:
         last.known[key] = _quantized_inputs(quantizer, slot)

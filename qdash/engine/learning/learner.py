@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from qdash.engine.bench import Bench
 from qdash.engine.learning.losses import Loss
 from qdash.engine.learning.trainable import TrainableLayer
+from qdash.engine.quantizers import together
 from qdash.engine.tape.edges import differentiable_recurrence, differentiating
 from qdash.engine.trained import TrainedLayer
 from qdash.errors import ModelError
-from qdash.instrument.calls import Instrument, Override
+from qdash.instrument.calls import Instrument
 
 # Losses of well quantized layers are tiny, and so are their gradients: Adam's usual 1e-8 would slow them down.
 _ADAM_EPSILON = 1e-15
@@ -48,7 +49,7 @@ class Learner:
 
         Raises ModelError where the model can't be differentiated.
         """
-        overrides: dict[str, Override] = {name: module.run for name, module in self._modules.items()}
+        overrides = together(self._modules)
         first = bench.first_called(self._layers)
         with _differentiable(bench.instrument):
             output = bench.replay(overrides, first, detach=False)

@@ -8,6 +8,7 @@ import torch
 
 import qdash
 from qdash.engine.bench import Bench
+from qdash.instrument.computed import computed_weight
 from qdash.instrument.weights import effective_weight
 from qdash.records.facts import (
     Coverage,
@@ -19,6 +20,7 @@ from qdash.records.facts import (
     SampleFacts,
     WeightFacts,
 )
+from qdash.records.names import whole
 from qdash.sweep.prepare.judged import output_facts
 from qdash.sweep.prepare.layers import weight_parameters
 from qdash.sweep.prepare.prepare import Prepared
@@ -92,10 +94,11 @@ def _unreachable(layers: Sequence[str]) -> tuple[str, ...]:
 
 def _layer(prepared: Prepared, order: int, name: str) -> LayerFacts:
     bench = prepared.bench
-    modules, kind, sites = prepared.instrument.modules, bench.layers[name], bench.sites(name)
-    module = modules[name]
+    modules, kind, names = prepared.instrument.modules, bench.layers[name], bench.quantizers.names(name)
+    module = modules[whole(name)]
     axes = kind.weights(module)
-    tied = f"shares its weight with {' and '.join(sites[1:])}: quantized together" if len(sites) > 1 else ""
+    computed = [found.note for site in bench.sites(name) if (found := computed_weight(modules[site]))]
+    tied = f"shares its weight with {' and '.join(names[1:])}: quantized together" if len(names) > 1 else ""
     return LayerFacts(
         layer=name,
         type=kind.type_name(module),
@@ -103,19 +106,19 @@ def _layer(prepared: Prepared, order: int, name: str) -> LayerFacts:
         groups=getattr(module, "groups", 1),
         order=order,
         calls=len(bench.calls(name)),
-        tied=tuple(sites[1:]),
-        params=_own_parameters(prepared, sites),
-        macs=bench.work_inside(name) / bench.batch.size,
+        tied=names[1:],
+        params=_own_parameters(prepared, names),
+        macs=bench.work_inside(name) * kind.share(module) / bench.batch.size,
         macs_from_here=bench.work_from(name) / bench.batch.size,
         weights={path: WeightFacts(tuple(effective_weight(module, path).shape), axis) for path, axis in axes.items()},
-        note="; ".join(filter(None, dict.fromkeys([tied, *(bench.kinds[site].note for site in sites)]))),
+        note="; ".join(filter(None, dict.fromkeys([tied, *computed, *(bench.kinds[each].note for each in names)]))),
     )
 
 
-def _own_parameters(prepared: Prepared, sites: Sequence[str]) -> int:
-    modules, kinds = prepared.instrument.modules, prepared.bench.kinds
-    found = weight_parameters(modules, {site: kinds[site] for site in sites})
-    found += [p for site in sites for p in modules[site].parameters(recurse=False)]
+def _own_parameters(prepared: Prepared, names: Sequence[str]) -> int:
+    modules, kinds = prepared.instrument.modules, {name: prepared.bench.kinds[name] for name in names}
+    found = weight_parameters(modules, kinds)
+    found += [p for name, kind in kinds.items() for p in kind.own_parameters(modules[whole(name)])]
     return sum({id(p): p.numel() for p in found}.values())
 
 
@@ -132,8 +135,8 @@ def _coverage(prepared: Prepared, layers: Sequence[LayerFacts]) -> Coverage:
 
 
 def _tied(bench: Bench) -> list[str]:
-    groups = (bench.sites(layer) for layer in bench.layers)
-    return [f"{' and '.join(sites)} share one weight: quantized together" for sites in groups if len(sites) > 1]
+    groups = (bench.quantizers.names(layer) for layer in bench.layers)
+    return [f"{' and '.join(names)} share one weight: quantized together" for names in groups if len(names) > 1]
 
 
 def _metric(bench: Bench) -> MetricFacts:

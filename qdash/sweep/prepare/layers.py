@@ -12,6 +12,7 @@ from qdash.instrument.operations import Operation
 from qdash.instrument.weights import identity, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.records.facts import SkippedModule
+from qdash.records.names import whole
 from qdash.spec.layers import matches
 from qdash.sweep.prepare.survey import Survey
 
@@ -73,20 +74,34 @@ def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Foldi
     """
     called = sorted((name for name in census.kinds if name in census.first_call), key=census.first_call.__getitem__)
     chosen = [name for name in called if functional or not isinstance(modules[name], Operation)]
+    kinds = {n: kind for name in chosen for n, kind in _layers_of(name, modules[name], census.kinds[name]).items()}
     layers: dict[str, LayerKind] = {}
     tied: dict[str, dict[str, LayerKind]] = {}
-    for group in _groups(chosen, modules, census.kinds):
+    for group in _groups(list(kinds), modules, kinds):
         first, *others = group
-        layers[first] = census.kinds[first]
+        layers[first] = kinds[first]
         if others:
-            tied[first] = {name: census.kinds[name] for name in others}
+            tied[first] = {name: kinds[name] for name in others}
     if not layers:
         raise ModelError(_no_layer(modules))
-    covered = {name: sum(census.covered_macs.get(s, 0.0) for s in (name, *tied.get(name, ()))) for name in layers}
+
+    def macs(name: str) -> float:
+        return census.covered_macs.get(whole(name), 0.0) * kinds[name].share(modules[whole(name)])
+
+    covered = {name: sum(map(macs, (name, *tied.get(name, ())))) for name in layers}
     skipped = _skipped_modules(modules, census, set(chosen), folding)
     if not functional:
         skipped += _skipped_operations(modules, census)
     return Found(layers, tied, skipped, covered)
+
+
+def _layers_of(name: str, module: nn.Module, kind: LayerKind) -> dict[str, LayerKind]:
+    """A module, or its parts where they share no weight."""
+    parts = kind.parts(module)
+    weights = [identity(module, path) for part in parts.values() for path in part.weights(module)]
+    if not parts or len(set(weights)) < len(weights):
+        return {name: kind}
+    return {f"{name}#{part}": each for part, each in parts.items()}
 
 
 def _no_layer(modules: Mapping[str, nn.Module]) -> str:
@@ -107,8 +122,9 @@ def _groups(names: list[str], modules: Mapping[str, nn.Module], kinds: Mapping[s
         return name
 
     for name in names:
-        for path in kinds[name].weights(modules[name]):
-            other = owner.setdefault(identity(modules[name], path), name)
+        module = modules[whole(name)]
+        for path in kinds[name].weights(module):
+            other = owner.setdefault(identity(module, path), name)
             early, late = sorted((first_of(name), first_of(other)), key=order.__getitem__)
             leader[late] = early
     groups: dict[str, list[str]] = {}
@@ -143,18 +159,25 @@ def _skipped_modules(
 
 
 def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[SkippedModule]:
-    names = (name for name in census.first_call if isinstance(modules[name], Operation))
-    return [
-        SkippedModule(
-            n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n))
+    sizes = {path: p.numel() for path, p in modules[ROOT].named_parameters(remove_duplicate=False)}
+
+    def skipped(name: str) -> SkippedModule:
+        reads, layer = census.reads.get(name), census.beside.get(name)
+        params = sizes[reads] if reads is not None and layer is not None else 0
+        return SkippedModule(
+            name, census.kinds[name].type_name(modules[name]), params, census.macs[name], _left(reads, layer)
         )
-        for n in names
-    ]
+
+    return [skipped(name) for name in census.first_call if isinstance(modules[name], Operation)]
 
 
-def _operation_reason(weight: str | None) -> str:
-    reads = f" that reads {weight}" if weight else ""
-    return f"a functional operation{reads}; --include functional quantizes its operands"
+def _left(weight: str | None, layer: str | None) -> str:
+    """Why an operation stays FP32. weight: the parameter that it reads. layer: the one that it runs in."""
+    if layer is None:
+        what = f"a functional operation that reads {weight}" if weight else "a functional operation"
+    else:
+        what = f"beside the product of {layer}" + (f": {weight} stays FP32" if weight else "")
+    return f"{what}; --include functional quantizes its operands"
 
 
 def _reason(known: bool, module: nn.Module) -> str:
@@ -167,5 +190,6 @@ def _reason(known: bool, module: nn.Module) -> str:
 
 def weight_parameters(modules: Mapping[str, nn.Module], kinds: Mapping[str, LayerKind]) -> list[nn.Parameter]:
     """The parameters that the layers' weights are made of, each once."""
-    found = (p for n, k in kinds.items() for path in k.weights(modules[n]) for p in parameters_of(modules[n], path))
+    located = ((modules[whole(name)], kind) for name, kind in kinds.items())
+    found = (p for module, kind in located for path in kind.weights(module) for p in parameters_of(module, path))
     return list({id(p): p for p in found}.values())

@@ -20,6 +20,7 @@ from qdash.instrument.calls import Instrument
 from qdash.instrument.folding import Folding
 from qdash.instrument.random_state import RandomState, seed_everything
 from qdash.records.facts import SkippedModule
+from qdash.records.names import whole
 from qdash.spec.fields import AUTO
 from qdash.spec.setting import Setting
 from qdash.spec.sweep import Source
@@ -149,7 +150,8 @@ def _surveyed(model: ReadyModel, first: Batch, include: Sequence[str]) -> tuple[
         other = {place: macs for place, macs in other.items() if place not in survey.by_place()}
     else:
         instrument.forget_operations()
-    instrument.count = MacCounter(instrument, found.kinds, other)
+    counted = {whole(name): survey.kinds[whole(name)] for name in found.kinds}
+    instrument.count = MacCounter(instrument, counted, other)
     instrument.executed_macs = 0.0
     return found, output
 

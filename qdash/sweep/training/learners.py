@@ -7,8 +7,10 @@ from qdash.engine.bench import Bench
 from qdash.engine.learning.learner import Learner
 from qdash.engine.learning.trainable import TrainableLayer, TrainableWeight
 from qdash.engine.trained import Trained, TrainedLayer
-from qdash.errors import SpecError
+from qdash.errors import ModelError, SpecError
+from qdash.instrument.computed import computed_weight
 from qdash.modes.qat import Qat
+from qdash.records.names import among
 from qdash.registry import family
 from qdash.spec.setting import Setting
 from qdash.sweep.prepare.prepare import Prepared
@@ -50,8 +52,12 @@ def layers_trained(prepared: Prepared, settings: Sequence[Setting], training: Tr
 
 
 def plan_training(prepared: Prepared, setting: Setting, keep: Collection[str], options: Qat, steps: int) -> Training:
-    """All layers but `keep` learn together; tied weights stay tied."""
-    layers = [name for name in prepared.bench.layers if name not in keep]
+    """All layers but `keep` learn together; tied weights stay tied.
+
+    Raises ModelError where a trained weight couldn't be stored in the model.
+    """
+    layers = [name for name in prepared.bench.layers if not among(name, keep)]
+    _check_storable(prepared, layers)
 
     def make() -> Learner:
         modules = trainable(prepared.bench, layers, setting, options)
@@ -67,10 +73,10 @@ def trainable(bench: Bench, layers: Sequence[str], setting: Setting, options: Qa
     assert bench.quantizers.calibration is not None, "ranges are calibrated before they are trained"
     shared: dict[int, TrainableWeight] = {}
     found = {}
-    for site in (site for layer in layers for site in bench.sites(layer)):
-        inputs = bench.quantizers.calibration.layers[site].inputs
-        found[site] = TrainableLayer(
-            bench.quantizers.site(site),
+    for part in (name for layer in layers for name in bench.quantizers.names(layer)):
+        inputs = bench.quantizers.calibration.layers[part].inputs
+        found[part] = TrainableLayer(
+            bench.quantizers.site(part),
             setting,
             [name for name, summary in inputs.items() if len(summary.batch_minimum)],
             bench.device,
@@ -78,6 +84,16 @@ def trainable(bench: Bench, layers: Sequence[str], setting: Setting, options: Qa
             shared,
         )
     return found
+
+
+def _check_storable(prepared: Prepared, layers: Sequence[str]) -> None:
+    for site in (site for layer in layers for site in prepared.bench.sites(layer)):
+        computed = computed_weight(prepared.instrument.modules[site])
+        if computed is not None and computed.weight is not None:
+            raise ModelError(
+                f"the forward of {site} computes its weight, so a fine-tuned one can't be stored in its parameters; "
+                f"keep it in FP32: --keep {site}"
+            )
 
 
 def _name(layer: str, setting: Setting) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from qdash.engine.trained import TrainedLayer, save_tensors
 from qdash.instrument.folding import Fold
+from qdash.records.names import whole
 from qdash.spec.mixed import QatSpec
 from qdash.sweep.prepare.prepare import Prepared
 from qdash.tensors.checkpoints.load import SCALES
@@ -25,8 +26,8 @@ def save_plan_weights(path: Path, prepared: Prepared, spec: QatSpec, layers: Map
     state = _state(prepared, layers)
     for layer, found in layers.items():
         for part, parameters in {**found.scales, **found.inputs}.items():
-            state[f"{SCALES}{layer}.{part}.scale"] = torch.from_numpy(parameters.scale)
-            state[f"{SCALES}{layer}.{part}.zero_point"] = torch.from_numpy(parameters.zero_point)
+            state[f"{SCALES}{whole(layer)}.{part}.scale"] = torch.from_numpy(parameters.scale)
+            state[f"{SCALES}{whole(layer)}.{part}.zero_point"] = torch.from_numpy(parameters.zero_point)
     told = {
         "keep_fp32": list(spec.keep),
         "setting": spec.setting.model_dump(mode="json"),
@@ -44,7 +45,7 @@ def _state(prepared: Prepared, layers: Mapping[str, TrainedLayer]) -> dict[str, 
     aliases = _aliases(model)
     for layer, found in layers.items():
         for path, weight in found.weights.items():
-            name = f"{layer}.{path}"
+            name = f"{whole(layer)}.{path}"
             state |= dict.fromkeys(aliases.get(name, [name]), weight)
     return state
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from qdash.engine.bench import Bench
 from qdash.engine.item import Measured, Stopwatch
+from qdash.records.names import among
 from qdash.records.scores import Score
 from qdash.spec.layers import keep_key
 from qdash.spec.mixed import MeasureSpec
@@ -43,4 +44,4 @@ class MeasureWork(BatchedWork[KeepSet]):
 
     @staticmethod
     def _first(bench: Bench, keep: KeepSet) -> str:
-        return bench.first_called(layer for layer in bench.layers if layer not in keep)
+        return bench.first_called(layer for layer in bench.layers if not among(layer, keep))

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from qdash.engine.bench import Bench
 from qdash.engine.item import Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
+from qdash.engine.quantizers import together
 from qdash.engine.trained import TrainedLayer
 from qdash.instrument.calls import Override
 from qdash.modes.qat import Qat
+from qdash.records.names import among
 from qdash.records.scores import Facts, Record, Score
 from qdash.spec.layers import keep_key
 from qdash.spec.mixed import QatSpec
@@ -50,7 +52,7 @@ class QatWork(BatchedWork[str]):
 
     def learned(self, prepared: Prepared, training: Training) -> Iterator[Record]:
         layers, steps = training.learned(PLAN)
-        self._tuned = {name: self._quantizer(prepared.bench, name, found).run for name, found in layers.items()}
+        self._tuned = together({name: self._quantizer(prepared.bench, name, found) for name, found in layers.items()})
         for step in steps:
             if step.number not in self._told:  # made by an earlier process or run
                 yield from self.learning(step)
@@ -83,7 +85,7 @@ class QatWork(BatchedWork[str]):
         return frozenset(self.spec.keep)
 
     def _first(self, bench: Bench) -> str:
-        return bench.first_called(layer for layer in bench.layers if layer not in self._keep)
+        return bench.first_called(layer for layer in bench.layers if not among(layer, self._keep))
 
     def _quantizer(self, bench: Bench, name: str, trained: TrainedLayer) -> LayerQuantizer:
         return LayerQuantizer(bench.quantizers.site(name), self.spec.setting, trained)

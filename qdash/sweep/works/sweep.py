@@ -123,7 +123,10 @@ def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[
     """The all-quantized model on the current batch, and its error at every layer's output."""
     # One tensor for all: many small ones made on the way would leave holes in the heap that no activation fits.
     sums = torch.zeros(len(bench.layers), 2, dtype=torch.float64, device=bench.device)
-    rows = {site: sums[i] for i, layer in enumerate(bench.layers) for site in bench.sites(layer)}
+    rows: dict[str, list[Tensor]] = {}
+    for i, layer in enumerate(bench.layers):
+        for site in bench.sites(layer):
+            rows.setdefault(site, []).append(sums[i])
     compared: set[str] = set()
     quantized = bench.quantizers.all_but(frozenset(), setting)
     overrides = {site: _comparing(bench, site, run, rows[site], compared) for site, run in quantized.items()}
@@ -133,8 +136,8 @@ def all_quantized(bench: Bench, setting: Setting, batch: int) -> Iterator[tuple[
             yield Score("cumulative", layer, setting.key, batch), Measured({"signal": signal, "noise": lost})
 
 
-def _comparing(bench: Bench, site: str, run: Override, sums: Tensor, compared: set[str]) -> Override:
-    """Runs the module and adds to `sums` (2,) the energies of its FP32 output and of its error."""
+def _comparing(bench: Bench, site: str, run: Override, rows: Sequence[Tensor], compared: set[str]) -> Override:
+    """Runs the module and adds to `rows`, (2,) each, the energies of its FP32 output and of its error."""
     expected = zip(bench.fp32.outputs(site), bench.fp32.energies(site), strict=True)
 
     def override(forward: Forward, args: Args, kwargs: Kwargs) -> object:
@@ -142,8 +145,10 @@ def _comparing(bench: Bench, site: str, run: Override, sums: Tensor, compared: s
         known, got = next(expected, None), output_tensor(output)
         if known is not None and known[0].shape == got.shape:
             compared.add(site)
-            sums[0] += known[1]
-            sums[1] += noise(known[0], got)
+            lost = noise(known[0], got)
+            for row in rows:
+                row[0] += known[1]
+                row[1] += lost
         return output
 
     return override

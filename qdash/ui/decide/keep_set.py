@@ -8,6 +8,7 @@ import streamlit as st
 
 from qdash.answers.stored import Sweep
 from qdash.charts.quantities import Quantity
+from qdash.records.names import whole
 from qdash.results.added_up import added_up
 from qdash.results.frontier import Point, Recommendation
 from qdash.results.plain import plain
@@ -180,7 +181,7 @@ def _reset_button(sweep: Sweep) -> None:
 
 def _export(view: SweepView, yours: Sequence[str], point: Point | None) -> None:
     for label, kind, data in (
-        ("Ignore list", "txt", "".join(f"{layer}\n" for layer in yours)),
+        ("Ignore list", "txt", "".join(f"{layer}\n" for layer in dict.fromkeys(map(whole, yours)))),
         ("JSON", "json", export_json(view, yours, point)),
     ):
         st.download_button(
@@ -190,7 +191,7 @@ def _export(view: SweepView, yours: Sequence[str], point: Point | None) -> None:
             on_click="ignore",
             icon=":material/download:",
             key=f"export_{kind}",
-            help="The layers to keep in FP32, one a line."
+            help="The layers to keep in FP32, one a line; of parts, the whole module."
             if kind == "txt"
             else "The same with setting, size and measured numbers.",
         )
