@@ -13,6 +13,7 @@ from qdash.instrument.weights import identity, parameters_of
 from qdash.layers.base import REGISTRY, LayerKind
 from qdash.records.facts import SkippedModule
 from qdash.spec import matches
+from qdash.sweep.prepare.fit import unfit_weights
 from qdash.sweep.prepare.survey import Survey
 
 FUNCTIONAL = "functional"
@@ -60,7 +61,7 @@ def kinds_of(modules: Mapping[str, nn.Module]) -> dict[str, LayerKind]:
     found = {}
     for name, module in modules.items():
         near = [(distance, kind) for kind in kinds if (distance := kind.distance(module)) is not None]
-        if near:
+        if near and not unfit_weights(module):
             found[name] = min(near, key=lambda pair: pair[0])[1]
     parts = {part for name, kind in found.items() for part in _parts(name, modules[name], kind)}
     return {name: kind for name, kind in found.items() if name not in parts}
@@ -137,7 +138,7 @@ def _skipped_modules(
     for name, module in modules.items():
         own = sum(p.numel() for p in module.parameters(recurse=False))
         if own and name not in chosen and name not in parts:
-            reason = norms.get(name) or _reason(name in kinds, module)
+            reason = norms.get(name) or unfit_weights(module) or _reason(name in kinds, module)
             skipped.append(SkippedModule(name, type(module).__name__, own, 0.0, reason))
     return skipped
 
