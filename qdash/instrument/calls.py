@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from qdash.errors import ModelError, QdashError
-from qdash.faults import described, is_of_foreign_code
+from qdash.faults import is_of_foreign_code
 from qdash.instrument.ambient import no_inference_mode, own_defaults
 from qdash.instrument.attributes import KeptAttribute, kept_attributes
 from qdash.instrument.buffers import KeptBuffer, kept_buffers
+from qdash.instrument.failures import failure
 from qdash.instrument.operations import FunctionalCalls, Operation, kind_of
 from qdash.tensors.call import Args, Forward, Kwargs
-from qdash.tensors.trees import cloned, tensors
+from qdash.tensors.trees import cloned
 
 # What runs instead of a module's forward: gets the forward itself, its arguments and keyword arguments.
 Override = Callable[[Forward, Args, Kwargs], object]
@@ -98,9 +99,7 @@ class Instrument:
         except BaseException as error:
             if self._fault is error or not is_of_foreign_code(error):  # of what stands for a forward; an interrupt
                 raise
-            raise ModelError(
-                f"the model failed {self._where()}: {_one_line(error)}; {_shapes(args, kwargs)}"
-            ) from error
+            raise ModelError(f"the model failed {self._where()}: {failure(error, args, kwargs)}") from error
         finally:
             self._in_model = False
             self._put_back()
@@ -237,14 +236,3 @@ def _original(module: nn.Module) -> Forward:
     seen = module.forward
     assert isinstance(seen, SeenForward), "the instrument is open"
     return seen.__wrapped__
-
-
-def _one_line(error: BaseException) -> str:
-    text = described(error)
-    return text if len(text) <= 300 else text[:297] + "..."
-
-
-def _shapes(args: Args, kwargs: Kwargs) -> str:
-    shown = ", ".join(f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in tensors([*args, kwargs]))
-    hint = "; store x as float or normalise it in forward" if "uint8" in shown else ""
-    return f"the model was given {shown}{hint}"

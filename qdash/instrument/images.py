@@ -200,7 +200,7 @@ def _kind(value: object) -> Any:
 def _is_object(value: object) -> bool:
     if isinstance(value, nn.Module):  # one that is not registered, in a plain list perhaps
         return True
-    if isinstance(value, (*_CODE, Tensor, np.ndarray)) or isinstance(value, SIMPLE):
+    if isinstance(value, (*_CODE, *SIMPLE, Tensor, np.ndarray)):
         return False
     return type(value).__module__.partition(".")[0] not in _FOREIGN
 

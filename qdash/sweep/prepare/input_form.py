@@ -20,6 +20,14 @@ def in_the_models_dtype(model: nn.Module, batch: Batch) -> Callable[[Call], Call
     return partial(_converted, dtype=wanted)
 
 
+def conversion(given: Batch, taken: Batch) -> str:
+    """A note of what was converted, whatever the shapes."""
+    before, after = (list(tensors([batch.args, batch.kwargs])) for batch in (given, taken))
+    kinds = {(str(a.dtype)[6:], str(b.dtype)[6:]) for a, b in zip(before, after, strict=True) if a.dtype != b.dtype}
+    shown = ", ".join(f"{a} to the model's {b}" for a, b in sorted(kinds))
+    return f"inputs were converted from {shown}"
+
+
 def _converted(tree: Call, dtype: torch.dtype) -> Call:
     return map_tensors(partial(_floating, dtype=dtype), tree)
 

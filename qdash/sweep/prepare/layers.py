@@ -73,7 +73,8 @@ def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Foldi
     Raises ModelError where there is no layer.
     """
     called = sorted((name for name in census.kinds if name in census.first_call), key=census.first_call.__getitem__)
-    chosen = [name for name in called if functional or not isinstance(modules[name], Operation)]
+    chosen = [name for name in called if name not in census.masks]
+    chosen = [name for name in chosen if functional or not isinstance(modules[name], Operation)]
     layers: dict[str, LayerKind] = {}
     tied: dict[str, dict[str, LayerKind]] = {}
     for group in _groups(chosen, modules, census.kinds):
@@ -85,8 +86,7 @@ def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Foldi
         raise ModelError(_no_layer(modules))
     covered = {name: sum(census.covered_macs.get(s, 0.0) for s in (name, *tied.get(name, ()))) for name in layers}
     skipped = _skipped_modules(modules, census, set(chosen), folding)
-    if not functional:
-        skipped += _skipped_operations(modules, census)
+    skipped += _skipped_operations(modules, census, set(chosen))
     return Found(layers, tied, skipped, covered)
 
 
@@ -143,17 +143,18 @@ def _skipped_modules(
     return skipped
 
 
-def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[SkippedModule]:
-    names = (name for name in census.first_call if isinstance(modules[name], Operation))
+def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey, chosen: set[str]) -> list[SkippedModule]:
+    names = (name for name in census.first_call if isinstance(modules[name], Operation) and name not in chosen)
     return [
-        SkippedModule(
-            n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(census.reads.get(n))
-        )
+        SkippedModule(n, census.kinds[n].type_name(modules[n]), 0, census.macs[n], _operation_reason(n, census))
         for n in names
     ]
 
 
-def _operation_reason(weight: str | None) -> str:
+def _operation_reason(name: str, census: Survey) -> str:
+    if name in census.masks:
+        return "one of its operands holds infinities, as a mask does; it stays FP32"
+    weight = census.reads.get(name)
     reads = f" that reads {weight}" if weight else ""
     return f"a functional operation{reads}; --include functional quantizes its operands"
 

@@ -11,14 +11,15 @@ from qdash.layers.base import LayerKind
 from qdash.layers.functional import Functional
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.samples import Batch
-from qdash.tensors.trees import cloned
+from qdash.tensors.trees import cloned, tensors
 
 
 class Survey:
     """Of one batch, per sample: what was called, in which order, how many multiply-accumulates each call did.
 
     kinds: of modules, and, once they are seen, of operations. macs, covered_macs: by layer and operation; nested
-    operations of a layer don't count again. reads: operation → the parameter that it takes as its weight.
+    operations of a layer don't count again. reads: operation → the parameter that it takes as its weight. masks:
+    operations with an operand that holds infinities, as a sum with an attention mask has.
     """
 
     def __init__(self, instrument: Instrument, kinds: Mapping[str, LayerKind]):
@@ -27,6 +28,7 @@ class Survey:
         self.macs: dict[str, float] = {}
         self.covered_macs: dict[str, float] = {}
         self.reads: dict[str, str] = {}
+        self.masks: set[str] = set()
         self._operation = Functional()
         self._parameters = {id(p): name for name, p in instrument.model.named_parameters(remove_duplicate=False)}
         self._samples = 1
@@ -62,6 +64,9 @@ class Survey:
         if isinstance(module, Operation):
             self.kinds.setdefault(name, self._operation)
             self._note_weight(name, module, args, kwargs)
+            given = inputs_of(self.kinds[name].inputs(module), args, kwargs)
+            if any(t.is_floating_point() and bool(t.isinf().any()) for t in tensors(given)):
+                self.masks.add(name)
         if name in self.kinds:
             self._count(name, module, (*args, *kwargs.values()), output)
         return output

@@ -11,7 +11,7 @@ from qdash.errors import ModelError
 from qdash.instrument.attributes import KeptAttribute, Snapshot, keeping
 from qdash.instrument.calls import Instrument
 from qdash.instrument.random_state import RandomState
-from qdash.sweep.prepare.input_form import in_the_models_dtype
+from qdash.sweep.prepare.input_form import conversion, in_the_models_dtype
 from qdash.sweep.prepare.layers import kinds_of
 from qdash.sweep.prepare.workload import Workload
 from qdash.tensors.samples import Batch
@@ -74,21 +74,20 @@ def _run(workload: Workload, batch: Batch) -> tuple[Batch, object]:
                 output = None
             if output is None:
                 raise
-            workload.use_input_form(form)
+            workload.use_input_form(form, conversion(batch, converted))
             return converted, output
 
 
 def _check_weights(model: nn.Module, changed: Sequence[KeptAttribute]) -> None:
     """What is quantized must be what runs. Raises ModelError where forward writes to a layer's own weight."""
     modules = dict(model.named_modules())
-    layers = {
-        f"{name}.{path}".lstrip(".") for name, kind in kinds_of(modules).items() for path in kind.weights(modules[name])
-    }
+    kinds = kinds_of(modules)
+    layers = {f"{name}.{path}".lstrip(".") for name in kinds for path in kinds[name].weights(modules[name])}
     for kept in changed:
         if kept.is_weight and kept.name in layers:
             raise ModelError(
-                f"forward changes {kept.name}, a weight that would be quantized, so it has no fixed value; leave that out "
-                "of forward in evaluation mode"
+                f"forward changes {kept.name}, a weight that would be quantized, so it has no fixed value; leave that "
+                "out of forward in evaluation mode"
             )
 
 
@@ -119,8 +118,8 @@ def _differs(changed: Sequence[KeptAttribute]) -> str:
     besides = f", besides {known}, which are put back" if known else ""
     return (
         "two FP32 forwards of one batch differ: forward depends on what earlier ones left outside of the model's "
-        f"buffers and attributes (a variable of a closure or of another module, the time{besides}); keep it in a buffer "
-        "or an attribute"
+        f"buffers and attributes (a variable of a closure or of another module, the time{besides}); keep it in a "
+        "buffer or an attribute"
     )
 
 

@@ -40,9 +40,10 @@ class Workload:
     notes: list[str] = field(default_factory=list)
     input_form: Callable[[Call], Call] | None = None  # how inputs become what the model takes
 
-    def use_input_form(self, form: Callable[[Call], Call]) -> None:
+    def use_input_form(self, form: Callable[[Call], Call], note: str) -> None:
         """From now on every input is converted: arguments to arguments."""
         self.input_form = form
+        self.notes.append(note)
         for samples in filter(None, (self.evaluation, self.calibration, self.training)):
             samples.input_form = form
 
@@ -135,12 +136,9 @@ def _device(name: str) -> torch.device:
 
 def _check_finite(model: nn.Module) -> None:
     for name, tensor in model.state_dict().items():
-        if (
-            isinstance(tensor, torch.Tensor)
-            and not is_lazy(tensor)
-            and tensor.is_floating_point()
-            and not bool(torch.isfinite(tensor).all())
-        ):
+        if not isinstance(tensor, torch.Tensor) or is_lazy(tensor) or not tensor.is_floating_point():
+            continue
+        if not bool(torch.isfinite(tensor).all()):
             layer, _, parameter = name.rpartition(".")
             raise ModelError(f"layer {layer or '(model)'}: its {parameter} holds NaN or Inf; repair the weights")
 
