@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from qdash.errors import InputError, SpecError
+from qdash.faults import described, is_of_foreign_code
 from qdash.registry import Member, Registry
 
 S = TypeVar("S", bound=Member)
@@ -68,9 +69,10 @@ def call(text: str, error: type[InputError]) -> Any:
         return function()
     except InputError:
         raise
-    except Exception as problem:
-        line = " ".join(str(problem).split())[:300]
-        raise error(f"{text} failed with {type(problem).__name__}: {line}") from problem
+    except BaseException as problem:
+        if not is_of_foreign_code(problem):
+            raise
+        raise error(f"{text} failed with {type(problem).__name__}: {described(problem)}") from problem
 
 
 def _parts(text: str, error: type[Exception]) -> tuple[str, str]:

@@ -27,6 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away: not worth a message
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as error:  # of a model's or a data set's code, where nothing else took it
+        return _fail(f"something called sys.exit({error.code!r}); let models and data raise an error instead", 2)
     except Exception as error:
         from qdash.faults import as_qdash_error
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from qdash.cli.streams import stdout_to_stderr
 from qdash.errors import InterruptedRun
 from qdash.records.scores import Progress, Record
 from qdash.store.runs import Run
@@ -20,7 +21,7 @@ def compute(store: Store, run_id: str, executor: str, what: str) -> Run:
     """Computes a run to its end. Raises InterruptedRun, which says how to go on, after Ctrl-C or a cancel."""
     from qdash.jobs.steps import run_inline
 
-    with _Stop() as stop, _bar(what) as update:
+    with _Stop() as stop, stdout_to_stderr(), _bar(what) as update:
         run = run_inline(store, run_id, executor, should_stop=lambda: stop.asked, on_record=update)
     if run.status != "done":
         raise InterruptedRun(f"{run.status}; what is done is kept; go on with: python -m qdash resume {run.id}")

@@ -35,7 +35,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Place:
+class ScorePlace:
     """An output, and the axis along which its classes lie, None where it is one score a sample."""
 
     name: str
@@ -94,9 +94,9 @@ class Judge:
             )
         return fitting, note_on_outputs(found, fitting, self.wanted.output)
 
-    def _place(self, outputs: Mapping[str, Tensor]) -> Place:
+    def _place(self, outputs: Mapping[str, Tensor]) -> ScorePlace:
         """Where the class scores lie."""
-        places = [Place(name, axis) for name, t in outputs.items() for axis in self._axes(t)]
+        places = [ScorePlace(name, axis) for name, t in outputs.items() for axis in self._axes(t)]
         if self.labels is not None:
             places = self._fitting_labels(outputs, places)
         if not places:
@@ -121,7 +121,7 @@ class Judge:
         found = readings(tuple(output.shape), shape)
         return found or ([] if self.metric.needs_labels else readings(tuple(output.shape), None))
 
-    def _fitting_labels(self, outputs: Mapping[str, Tensor], places: Sequence[Place]) -> list[Place]:
+    def _fitting_labels(self, outputs: Mapping[str, Tensor], places: Sequence[ScorePlace]) -> list[ScorePlace]:
         """The places whose number of classes holds every label; those with exactly as many classes where there are."""
         assert self.labels is not None, "there are labels"
         low, high = self._range()
@@ -152,7 +152,7 @@ class Judge:
                 return f"{said}; leave positions with {value} out with --ignore-label {value}"
         return f"{said}; number the classes from 0, or give the model that knows them"
 
-    def _likely(self, outputs: Mapping[str, Tensor], places: Sequence[Place]) -> Place:
+    def _likely(self, outputs: Mapping[str, Tensor], places: Sequence[ScorePlace]) -> ScorePlace:
         """Of several readings of one output the one under which FP32 is plainly right."""
         ranked = sorted(((self._accuracy(outputs, place), place) for place in places), key=lambda pair: -pair[0])
         if self.target is None or ranked[0][0] - ranked[1][0] < _PLAIN_GAP:
@@ -164,7 +164,7 @@ class Judge:
             )
         return ranked[0][1]
 
-    def _accuracy(self, outputs: Mapping[str, Tensor], place: Place) -> float:
+    def _accuracy(self, outputs: Mapping[str, Tensor], place: ScorePlace) -> float:
         if self.target is None or place.axis is None:
             return 0.0
         scores = form_of(outputs[place.name], place.axis).logits(outputs[place.name])
@@ -172,7 +172,7 @@ class Judge:
         reader = OutputReader(self.metric, (), ignore_label=self.wanted.ignore_label)
         return float(reader.outcomes(reading, reading, self.target).mean())
 
-    def _check_form(self, output: Tensor, place: Place, form: ScoreForm) -> None:
+    def _check_form(self, output: Tensor, place: ScorePlace, form: ScoreForm) -> None:
         classes = 2 if form.kind.startswith("one_") else output.shape[place.axis or 1]
         if classes < self.metric.fewest_classes:
             raise DataError(
@@ -204,13 +204,13 @@ class Judge:
             "relative_error, or mean_squared_error for regression"
         )
 
-    def _is_worth_saying(self, outputs: Mapping[str, Tensor], place: Place) -> bool:
+    def _is_worth_saying(self, outputs: Mapping[str, Tensor], place: ScorePlace) -> bool:
         output = outputs[place.name]
         fits_by_itself = output.dim() == 2 or (self.labels is not None and self.metric.needs_labels)
         several = self.wanted.class_axis is None and len(self._axes(output)) > 1
         return len(outputs) > 1 or several or not (fits_by_itself or self.wanted.class_axis is not None)
 
-    def _said(self, outputs: Mapping[str, Tensor], place: Place) -> str:
+    def _said(self, outputs: Mapping[str, Tensor], place: ScorePlace) -> str:
         of = f" of the output {place.name}" if len(outputs) > 1 else ""
         where = "" if place.axis is None else f" along axis {place.axis}"
         return f"class scores{of} {shape_text(outputs[place.name])} lie{where}; --output and --class-axis choose others"
@@ -241,6 +241,6 @@ def _plain_name(outputs: Mapping[str, Tensor], names: Sequence[str]) -> str | No
     return sure[0] if len(sure) == 1 else None
 
 
-def _classes(outputs: Mapping[str, Tensor], place: Place) -> int:
+def _classes(outputs: Mapping[str, Tensor], place: ScorePlace) -> int:
     size = 1 if place.axis is None else outputs[place.name].shape[place.axis]
     return max(2, size)

@@ -14,15 +14,23 @@ class KeptBuffer:
         self._tensor: Tensor = getattr(owner, key)
         self._copy, self._version = self._tensor.detach().clone(), self._tensor._version
 
+    def changed(self) -> bool:
+        """Whether it is another tensor, or was written to."""
+        return getattr(self._owner, self._key) is not self._tensor or self._tensor._version != self._version
+
     def restore(self) -> bool:
         """Whether there was something to undo."""
-        if getattr(self._owner, self._key) is self._tensor and self._tensor._version == self._version:
+        if not self.changed():
             return False
         setattr(self._owner, self._key, self._tensor)
         with torch.no_grad():
             self._tensor.copy_(self._copy)
         self._version = self._tensor._version
         return True
+
+    def again(self) -> "KeptBuffer":
+        """The same buffer as it is now."""
+        return KeptBuffer(self.name, self._owner, self._key)
 
 
 def kept_buffers(model: nn.Module) -> list[KeptBuffer]:

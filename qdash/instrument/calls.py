@@ -1,31 +1,28 @@
 """Sees and steers every call of every submodule, and leaves the model exactly as it was."""
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from threading import get_ident
 
 import torch
 from torch import nn
 
 from qdash.errors import ModelError, QdashError
-from qdash.instrument.buffers import kept_buffers
+from qdash.faults import is_of_foreign_code
+from qdash.instrument.ambient import no_inference_mode, own_defaults
+from qdash.instrument.attributes import KeptAttribute, kept_attributes
+from qdash.instrument.buffers import KeptBuffer, kept_buffers
 from qdash.instrument.computed import ComputedWeight
+from qdash.instrument.failures import failure
+from qdash.instrument.listeners import Counter, Hides, Interceptor, Shows
 from qdash.instrument.operations import FunctionalCalls, Operation, kind_of
 from qdash.tensors.call import Args, Forward, Kwargs
-from qdash.tensors.trees import tensors
+from qdash.tensors.trees import cloned
 
 # What runs instead of a module's forward: gets the forward itself, its arguments and keyword arguments.
 Override = Callable[[Forward, Args, Kwargs], object]
-# What sees every call: gets the module's name, a function that runs it, its arguments and keyword arguments.
-Interceptor = Callable[[str, Forward, Args, Kwargs], object]
-# Whether a functional operation is seen: gets the names of the open calls, the innermost last, and what it is called.
-Shows = Callable[[Sequence[str], str], bool]
-# Whether an operation that is seen is none of its own: gets the name of its place.
-Hides = Callable[[str], bool]
 ROOT = "(model)"  # the name of the model itself
-
-# Multiply-accumulates of one executed call: gets the module's name, its arguments and its output.
-Counter = Callable[[str, Args, Kwargs, object], float]
 
 
 class Instrument:
@@ -33,7 +30,8 @@ class Instrument:
 
     `interceptor` sees all calls (recording, replay); `overrides` replace the forward of named modules (quantization,
     probes). Forwards run under `no_grad`, never `inference_mode`, which keeps no version counters. The fused kernels of
-    attention layers, which pass their submodules by, are switched off.
+    attention layers, which pass their submodules by, are switched off. What a forward changes in buffers and in
+    attributes that are kept (`attributes.keeping`) is undone after every pass.
 
     Where `shows` is set, a functional operation is seen as the call of a module that is named by its place:
     `PLACE#matmul_2` is the second matmul in one call of PLACE. Such modules join `modules` when first seen.
@@ -51,9 +49,13 @@ class Instrument:
         self.executed_macs = 0.0
         self.notes: set[str] = set()
         self._failed: str | None = None
-        self._fault: Exception | None = None
+        self._fault: BaseException | None = None
         self._open: list[tuple[str, Counts[str]]] = []  # the calls under way, and how often each operation was seen
         self._in_model = False  # whether the model's own code runs, not what was put around it: only its calls are seen
+        self._stack = ExitStack()
+        self._thread, self._elsewhere = 0, ""  # whose calls are seen; a module that another thread called
+        self._attributes = kept_attributes(model)
+        self._changing: dict[str, KeptBuffer] = {}  # the buffers that a pass has changed
         self._buffers = kept_buffers(model)
 
     def __enter__(self) -> "Instrument":
@@ -64,9 +66,11 @@ class Instrument:
             module.forward = SeenForward(self, name, module.forward)
         self._fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
+        self._stack.enter_context(no_inference_mode(lambda: self.keeps_graph))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
         torch.backends.mha.set_fastpath_enabled(self._fast_path)
         for module in self.modules.values():
             original = _original(module)
@@ -77,25 +81,42 @@ class Instrument:
 
     def run(self, args: Args, kwargs: Kwargs) -> object:
         """One forward of the whole model. Raises ModelError that names the innermost module that failed."""
-        self._failed, self._fault = None, None
-        self._open, self._in_model = [], True
+        self._failed, self._fault, self._elsewhere = None, None, ""
+        self._open, self._in_model, self._thread = [], True, get_ident()
         mode = nullcontext() if self.shows is None else FunctionalCalls(self._present)
         try:
-            with torch.set_grad_enabled(self.keeps_graph), mode:
-                return self.model(*args, **kwargs)
+            with own_defaults(), torch.set_grad_enabled(self.keeps_graph), mode:
+                output = self.model(*args, **kwargs)
+            if self._elsewhere:
+                raise ModelError(f"forward calls {self._elsewhere} in a thread of its own; call it in forward's thread")
+            return cloned(output) if any(kept.changed() for kept in self._attributes) else output
         except QdashError:
             raise
-        except Exception as error:
-            if self._fault is error:  # of what was put in place of a forward, not of the model
+        except BaseException as error:
+            if self._fault is error or not is_of_foreign_code(error):  # of what stands for a forward; an interrupt
                 raise
-            inside = self._failed and (self._failed != ROOT or len(self.modules) == 1)
-            where = f"at {self._described(str(self._failed))}" if inside else "in its own forward"
-            raise ModelError(f"the model failed {where}: {_one_line(error)}; {_shapes(args, kwargs)}") from error
+            raise ModelError(f"the model failed {self._where()}: {failure(error, args, kwargs)}") from error
         finally:
             self._in_model = False
-            for buffer in self._buffers:
-                if buffer.restore():
-                    self.notes.add(f"forward changes {buffer.name}; it is restored after every pass")
+            self._put_back()
+
+    def state(self) -> list[KeptAttribute | KeptBuffer]:
+        """What passes are known to change, as it is now: a call that changes it does more than return its output."""
+        known: list[KeptAttribute | KeptBuffer] = [*self._attributes, *self._changing.values()]
+        return [kept.again() for kept in known]
+
+    def _put_back(self) -> None:
+        known: list[KeptAttribute | KeptBuffer] = [*self._buffers, *self._attributes]
+        for kept in known:
+            with torch.no_grad():
+                if kept.restore():
+                    self.notes.add(f"forward changes {kept.name}; it is restored after every pass")
+                    if isinstance(kept, KeptBuffer):
+                        self._changing[kept.name] = kept
+
+    def _where(self) -> str:
+        inside = self._failed and (self._failed != ROOT or len(self.modules) == 1)
+        return f"at {self._described(str(self._failed))}" if inside else "in its own forward"
 
     def _described(self, name: str) -> str:
         text = " ".join(repr(self.modules[name]).split())
@@ -136,6 +157,7 @@ class Instrument:
         return lambda *args, **kwargs: self._without_grad(name, forward, args, kwargs)
 
     def _without_grad(self, name: str, forward: Forward, args: Args, kwargs: Kwargs) -> object:
+        self._thread = get_ident()
         with torch.no_grad():
             return self._counted(name, forward, args, kwargs)
 
@@ -189,6 +211,9 @@ class SeenForward:
         instrument = self._instrument
         if not instrument._in_model:  # a look at a computed weight, say
             return self.__wrapped__(*args, **kwargs)
+        if get_ident() != instrument._thread:
+            instrument._elsewhere = self._name
+            return self.__wrapped__(*args, **kwargs)
         instrument._in_model = False
         try:
             if instrument.interceptor is None:
@@ -203,7 +228,7 @@ class SeenForward:
             return self._counted(*args, **kwargs)
         try:
             return override(self._counted, args, kwargs)
-        except Exception as error:
+        except BaseException as error:
             if self._instrument._failed is None:
                 self._instrument._fault = error
             raise
@@ -212,7 +237,7 @@ class SeenForward:
         instrument = self._instrument
         try:
             return instrument._counted(self._name, self.__wrapped__, args, kwargs)
-        except Exception:
+        except BaseException:
             instrument._failed = instrument._failed or self._name
             raise
 
@@ -221,15 +246,3 @@ def _original(module: nn.Module) -> Forward:
     seen = module.forward
     assert isinstance(seen, SeenForward), "the instrument is open"
     return seen.__wrapped__
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."
-
-
-def _shapes(args: Args, kwargs: Kwargs) -> str:
-    shown = ", ".join(f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in tensors([*args, kwargs]))
-    bytes_given = any(t.dtype is torch.uint8 for t in tensors([*args, kwargs]))
-    hint = "; store x as float or normalise it in forward" if bytes_given else ""
-    return f"the model was given {shown}{hint}"

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from qdash.errors import DataError
+from qdash.faults import described, is_of_foreign_code
 from qdash.tensors.incoming import as_labels, as_tensors, taken_labels
 from qdash.tensors.samples import Samples
 
@@ -75,8 +76,10 @@ class DatasetSamples(Samples):
     def _item(self, index: int) -> object:
         try:
             return self._dataset[index]
-        except Exception as error:  # the user's own code
-            line = " ".join(str(error).split())[:200]
+        except BaseException as error:  # the user's own code
+            if not is_of_foreign_code(error):
+                raise
+            line = described(error)[:200]
             raise DataError(f"{self.origin}: sample {index} failed with {type(error).__name__}: {line}") from error
 
     def _stacked(self, items: list[object]) -> object:

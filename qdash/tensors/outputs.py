@@ -20,6 +20,11 @@ def named_outputs(tree: object) -> dict[str, Tensor]:
     return {path or WHOLE: tensor for path, tensor in _walk(tree, "") if tensor.is_floating_point()}
 
 
+def output_shapes(tree: object) -> dict[str, tuple[int, ...]]:
+    """Name → shape of one sample's output, of tensors (samples, …)."""
+    return {name: tuple(tensor.shape[1:]) for name, tensor in named_outputs(tree).items()}
+
+
 def chosen_output(names: Sequence[str], text: str) -> str:
     """The name that a person means by an index, a key or a path.
 

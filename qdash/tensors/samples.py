@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qdash.errors import DataError
-from qdash.tensors.call import Args, Kwargs
+from qdash.tensors.call import Args, Call, Kwargs
 from qdash.tensors.trees import map_tensors, tensors
 
 
@@ -43,6 +43,7 @@ class Samples(ABC):
     origin: str
     notes: tuple[str, ...] = ()  # what was done to them on the way
     label_form: Callable[[Tensor], Tensor] | None = None  # how labels become what the metric takes
+    input_form: Callable[[Call], Call] | None = None  # how inputs become what the model takes
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -68,10 +69,8 @@ class Samples(ABC):
         self._check_finite(inputs, indices)
         if target is not None and self.label_form is not None:
             target = self.label_form(target)
-        if isinstance(inputs, Mapping):
-            return Batch((), dict(inputs), target, len(indices))
-        args = tuple(inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else (inputs,)
-        return Batch(args, {}, target, len(indices))
+        args, kwargs = _call(inputs) if self.input_form is None else self.input_form(_call(inputs))
+        return Batch(args, kwargs, target, len(indices))
 
     def targets(self, indices: Sequence[int]) -> Iterator[Tensor]:
         """Labels as they were given, some samples at a time, (samples, …); none where there are none."""
@@ -97,6 +96,12 @@ class Samples(ABC):
                 value = tensor[int(bad)].flatten()
                 shown = value[~torch.isfinite(value)][0].item()
                 raise DataError(f"{self.origin}: sample {indices[int(bad)]} holds {shown}; remove or repair it")
+
+
+def _call(inputs: object) -> Call:
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (tuple(inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else (inputs,)), {}
 
 
 def _is_mask(tensor: Tensor) -> bool:

@@ -1,10 +1,9 @@
 """Sees the calls of one forward and keeps what a replay can hand back."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from qdash.engine.tape.tape import Alias, Slot
+from qdash.instrument.calls import Instrument
 from qdash.instrument.random_state import RandomState
 from qdash.tensors.call import Args, Forward, Kwargs
 from qdash.tensors.trees import cloned, tensors
@@ -14,7 +13,7 @@ class CallRecording:
     """An interceptor for one forward; its slots make a tape.
 
     fresh_slots, fresh_inputs: calls whose output, or kept input, is known to be written to later. keep_inputs: modules
-    whose arguments are kept. draws: whether the model draws random numbers. executed: multiply-accumulates so far.
+    whose arguments are kept. draws: whether the model draws random numbers.
     """
 
     def __init__(
@@ -24,12 +23,12 @@ class CallRecording:
         fresh_inputs: frozenset[int],
         keep_inputs: frozenset[str],
         draws: bool,
-        executed: Callable[[], float],
+        instrument: Instrument,
     ):
         self.slots: list[Slot] = []
         self._layers, self._last_layer = layers, -1  # the slot of the last call of one
         self._fresh_slots, self._fresh_inputs = fresh_slots, fresh_inputs
-        self._keep_inputs, self._draws, self._executed = keep_inputs, draws, executed
+        self._keep_inputs, self._draws, self._instrument = keep_inputs, draws, instrument
         self._output_versions: list[list[int]] = []
         self._input_versions: dict[int, list[int]] = {}
 
@@ -49,9 +48,10 @@ class CallRecording:
             if position in self._fresh_inputs:
                 slot.inputs = cloned((args, kwargs))
                 self._input_versions[position] = [t._version for t in tensors(list(slot.inputs))]
-        executed = self._executed()
+        executed, before = self._instrument.executed_macs, self._instrument.state()
         output = forward(*args, **kwargs)
-        slot.end, slot.macs = len(self.slots), self._executed() - executed
+        slot.end, slot.macs = len(self.slots), self._instrument.executed_macs - executed
+        slot.again = any(kept.changed() for kept in before)
         slot.writes = [(i, t.clone()) for i, t in enumerate(given) if t._version != versions[i]]
         if state is not None and not state.same(after := RandomState.now()):
             slot.random_after = after

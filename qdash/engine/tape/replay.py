@@ -49,7 +49,7 @@ class Recorder:
         """
         while True:
             recording = CallRecording(
-                self._layers, self._fresh_slots, self._fresh_inputs, keep_inputs, self.draws, self._executed
+                self._layers, self._fresh_slots, self._fresh_inputs, keep_inputs, self.draws, self.instrument
             )
             starting()
             before = self._executed()
@@ -105,7 +105,7 @@ class _Replaying:
                 f"the model does not repeat its calls: {slot.name} was called first and now {name}, with the same "
                 "input; remove what depends on time, counters or unseeded random numbers from its forward"
             )
-        if not slot.kept or slot.end > self.stop:
+        if not slot.lends(self.stop):
             self.position += 1
             return forward(*args, **kwargs)
         self.position = slot.end

@@ -16,6 +16,7 @@ class Slot:
     end: int
     output: object
     kept: bool = True  # whether the output is still there to be handed back
+    again: bool = False  # it changes state that later calls may read: it runs again whatever is handed back
     macs: float = 0.0  # executed within, nested calls included
     inputs: Call = ((), {})  # as it was given, where it is kept
     fresh: bool = False  # the output is written to later: hand back copies
@@ -23,6 +24,10 @@ class Slot:
     writes: list[tuple[int, Tensor]] = field(default_factory=list)  # argument tensor → content after the call
     random_before: RandomState | None = None  # where it keeps its inputs and the model draws numbers
     random_after: RandomState | None = None  # where the call drew numbers
+
+    def lends(self, stop: int) -> bool:
+        """Whether a replay up to slot `stop` hands its output back."""
+        return self.kept and not self.again and self.end <= stop
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Tape:
         position, skipped = 0, 0.0
         while position < stop:
             slot = self.slots[position]
-            handed_back = slot.kept and slot.end <= stop
+            handed_back = slot.lends(stop)
             skipped += slot.macs if handed_back else 0.0
             position = slot.end if handed_back else position + 1
         return self.macs - skipped

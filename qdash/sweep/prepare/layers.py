@@ -14,6 +14,7 @@ from qdash.layers.base import REGISTRY, LayerKind
 from qdash.records.facts import SkippedModule
 from qdash.records.names import whole
 from qdash.spec.layers import matches
+from qdash.sweep.prepare.fit import unfit_weights
 from qdash.sweep.prepare.survey import Survey
 
 FUNCTIONAL = "functional"
@@ -61,7 +62,7 @@ def kinds_of(modules: Mapping[str, nn.Module]) -> dict[str, LayerKind]:
     found = {}
     for name, module in modules.items():
         near = [(distance, kind) for kind in kinds if (distance := kind.distance(module)) is not None]
-        if near:
+        if near and not unfit_weights(module):
             found[name] = min(near, key=lambda pair: pair[0])[1]
     parts = {part for name, kind in found.items() for part in _parts(name, modules[name], kind)}
     return {name: kind for name, kind in found.items() if name not in parts}
@@ -73,7 +74,8 @@ def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Foldi
     Raises ModelError where there is no layer.
     """
     called = sorted((name for name in census.kinds if name in census.first_call), key=census.first_call.__getitem__)
-    chosen = [name for name in called if functional or not isinstance(modules[name], Operation)]
+    chosen = [name for name in called if name not in census.masks]
+    chosen = [name for name in chosen if functional or not isinstance(modules[name], Operation)]
     kinds = {n: kind for name in chosen for n, kind in _layers_of(name, modules[name], census.kinds[name]).items()}
     layers: dict[str, LayerKind] = {}
     tied: dict[str, dict[str, LayerKind]] = {}
@@ -90,8 +92,7 @@ def find_layers(modules: Mapping[str, nn.Module], census: Survey, folding: Foldi
 
     covered = {name: sum(map(macs, (name, *tied.get(name, ())))) for name in layers}
     skipped = _skipped_modules(modules, census, set(chosen), folding)
-    if not functional:
-        skipped += _skipped_operations(modules, census)
+    skipped += _skipped_operations(modules, census, set(chosen))
     return Found(layers, tied, skipped, covered)
 
 
@@ -153,26 +154,28 @@ def _skipped_modules(
     for name, module in modules.items():
         own = sum(p.numel() for p in module.parameters(recurse=False))
         if own and name not in chosen and name not in parts:
-            reason = norms.get(name) or _reason(name in kinds, module)
+            reason = norms.get(name) or unfit_weights(module) or _reason(name in kinds, module)
             skipped.append(SkippedModule(name, type(module).__name__, own, 0.0, reason))
     return skipped
 
 
-def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey) -> list[SkippedModule]:
+def _skipped_operations(modules: Mapping[str, nn.Module], census: Survey, chosen: set[str]) -> list[SkippedModule]:
     sizes = {path: p.numel() for path, p in modules[ROOT].named_parameters(remove_duplicate=False)}
 
     def skipped(name: str) -> SkippedModule:
         reads, layer = census.reads.get(name), census.beside.get(name)
         params = sizes[reads] if reads is not None and layer is not None else 0
-        return SkippedModule(
-            name, census.kinds[name].type_name(modules[name]), params, census.macs[name], _left(reads, layer)
-        )
+        kind, reason = census.kinds[name].type_name(modules[name]), _left(reads, layer, name in census.masks)
+        return SkippedModule(name, kind, params, census.macs[name], reason)
 
-    return [skipped(name) for name in census.first_call if isinstance(modules[name], Operation)]
+    operations = (name for name in census.first_call if isinstance(modules[name], Operation))
+    return [skipped(name) for name in operations if name not in chosen]
 
 
-def _left(weight: str | None, layer: str | None) -> str:
+def _left(weight: str | None, layer: str | None, is_mask: bool) -> str:
     """Why an operation stays FP32. weight: the parameter that it reads. layer: the one that it runs in."""
+    if is_mask:
+        return "one of its operands holds infinities, as a mask does; it stays FP32"
     if layer is None:
         what = f"a functional operation that reads {weight}" if weight else "a functional operation"
     else:

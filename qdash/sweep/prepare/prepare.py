@@ -1,6 +1,6 @@
 """From a spec to a bench that can measure: load, fold, find layers, calibrate."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,14 @@ from qdash.sweep.prepare.evaluation import evaluating
 from qdash.sweep.prepare.identity import calibration_key, run_identity
 from qdash.sweep.prepare.judged import reader_of, weighed
 from qdash.sweep.prepare.layers import FUNCTIONAL, Found, find_layers, kinds_of
+from qdash.sweep.prepare.lazy import give_shapes, lazy_modules
 from qdash.sweep.prepare.ready import ReadyModel, ready
 from qdash.sweep.prepare.survey import Survey
 from qdash.sweep.prepare.training_set import TrainingSet
-from qdash.sweep.prepare.workload import Workload, load_workload
+from qdash.sweep.prepare.trial import tried
+from qdash.sweep.prepare.workload import Workload, load_workload, weights_digest
 from qdash.tensors.heap import give_back
-from qdash.tensors.outputs import named_outputs
+from qdash.tensors.outputs import output_shapes
 from qdash.tensors.samples import Batch
 from qdash.tensors.trees import first_float
 
@@ -79,7 +81,8 @@ def prepare(
     seed_everything(spec.seed)  # a model that draws must show the same calls whenever it is looked at
     workload = load_workload(spec)
     stack.enter_context(evaluating(workload.model))
-    first = _first_batch(workload)
+    _complete(workload, spec)
+    first = stack.enter_context(tried(workload, _first_batches(workload, spec.batch_size)))
     model = stack.enter_context(ready(workload.model, first, arrange=spec.memory_format == AUTO))
     found, output = _surveyed(model, first, spec.include)
     chosen = found.selected(layers)
@@ -87,7 +90,6 @@ def prepare(
     quantizers = Quantizers(model.instrument.modules, chosen.layers, settings, chosen.tied)
     bench = Bench(model.instrument, quantizers, reader, recording, spec.seed)
     macs_per_sample = _opened(bench, first, model.passes + _SURVEY_PASSES)
-    key = calibration_key(workload, spec, model, quantizers.kinds)
     return Prepared(
         workload=workload,
         folding=model.folding,
@@ -98,9 +100,9 @@ def prepare(
         skipped=chosen.skipped,
         covered_macs=chosen.covered_macs,
         macs_per_sample=macs_per_sample,
-        calibration_path=artifacts / f"calibration-{key}.npz",
+        calibration_path=artifacts / f"calibration-{calibration_key(workload, spec, model, quantizers.kinds)}.npz",
         identity=run_identity(workload, spec),
-        outputs={name: tuple(tensor.shape[1:]) for name, tensor in named_outputs(output).items()},
+        outputs=output_shapes(output),
         no_path=without_path(bench),
     )
 
@@ -128,14 +130,28 @@ def _serves(path: Path, reader: OutputReader) -> bool:
     return path.exists() and (len(reader.judged) == 1 or bool(StoredCalibration(path).outputs))
 
 
-def _first_batch(workload: Workload) -> Batch:
-    """A few samples, fewer where they are large: several passes run on them before the sweep begins."""
+def _complete(workload: Workload, spec: Source) -> None:
+    """Gives lazy layers their shapes."""
+    if lazy_modules(workload.model):
+        first = next(_first_batches(workload, spec.batch_size))
+        workload.notes += give_shapes(workload.model, first, spec.seed)
+        workload.weights_digest = weights_digest(workload.model)
+
+
+def _first_batches(workload: Workload, batch_size: int) -> Iterator[Batch]:
+    """A few samples, fewer where they are large: several passes run on them before the sweep begins.
+
+    Never more than a batch of the sweep, and that for a model that takes no other.
+    """
 
     def batch(size: int) -> Batch:
         return next(workload.batches(workload.evaluation, workload.evaluation_indices[:size], size))
 
-    few = batch(_FEWEST_SAMPLES)
-    return batch(_FIRST_SAMPLES) if few.values_per_sample <= _LARGE_SAMPLE else few
+    few = batch(min(_FEWEST_SAMPLES, batch_size))
+    first = batch(min(_FIRST_SAMPLES, batch_size)) if few.values_per_sample <= _LARGE_SAMPLE else few
+    yield first
+    if batch_size > first.size:
+        yield batch(batch_size)
 
 
 def _surveyed(model: ReadyModel, first: Batch, include: Sequence[str]) -> tuple[Found, object]:

@@ -20,7 +20,8 @@ class Survey:
 
     kinds: of modules, and, once they are seen, of operations. macs, covered_macs: by layer and operation; nested
     operations of a layer don't count again. reads: operation → the parameter that it takes. beside: operation → the
-    layer whose own product it is not, though it runs in it.
+    layer whose own product it is not, though it runs in it. masks: operations with an operand that holds infinities, as
+    a sum with an attention mask has.
     """
 
     def __init__(self, instrument: Instrument, kinds: Mapping[str, LayerKind]):
@@ -32,6 +33,7 @@ class Survey:
         self.beside: dict[str, str] = {}
         self._received = ReceivedWeights(instrument, kinds)
         self._composed: Container[str] = self._received  # layers whose operations are seen
+        self.masks: set[str] = set()
         self._operation = Functional()
         named = list(instrument.model.named_parameters(remove_duplicate=False))
         self._parameters = {id(p): name for name, p in named}
@@ -82,6 +84,9 @@ class Survey:
             output = forward(*args, **kwargs)
             self.kinds.setdefault(name, self._operation)
             self._note(name, module, args, kwargs)
+            given = inputs_of(self.kinds[name].inputs(module), args, kwargs)
+            if any(t.is_floating_point() and bool(t.isinf().any()) for t in tensors(given)):
+                self.masks.add(name)
         else:
             with self._received.watching(name, lambda: module.forward(*_other(args), **_other(kwargs))):
                 output = forward(*args, **kwargs)

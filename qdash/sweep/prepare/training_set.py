@@ -68,6 +68,7 @@ def _source(workload: Workload, spec: Source) -> tuple[Samples, np.ndarray, str]
     if spec.training_data is not None:
         loaded = DATASETS.create(spec.training_data).load()
         given = loaded.training if loaded.training is not None else loaded.evaluation
+        given.input_form = workload.input_form
         return given, np.arange(len(given)), f"samples of {given.origin}"
     if workload.training is not None:
         return workload.training, np.arange(len(workload.training)), "training samples of the data"

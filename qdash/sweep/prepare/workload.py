@@ -1,18 +1,23 @@
 """Model and samples of a run, loaded, checked and split: what everything else works on."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from qdash.datasets.base import REGISTRY as DATASETS
 from qdash.errors import ModelError, SpecError
+from qdash.instrument.ambient import no_inference_mode, own_defaults
 from qdash.models.base import REGISTRY as MODELS
 from qdash.spec.sweep import Source
+from qdash.sweep.prepare.fit import check_fit
+from qdash.sweep.prepare.lazy import lazy_modules
 from qdash.sweep.prepare.split import choose, split_in_two
+from qdash.tensors.call import Call
 from qdash.tensors.checkpoints.load import load_weights
 from qdash.tensors.samples import Batch, Samples
 
@@ -33,6 +38,14 @@ class Workload:
     evaluation_digests: list[bytes]  # of the inputs, in the order of the indices
     training: Samples | None = None  # the data's own training split
     notes: list[str] = field(default_factory=list)
+    input_form: Callable[[Call], Call] | None = None  # how inputs become what the model takes
+
+    def use_input_form(self, form: Callable[[Call], Call], note: str) -> None:
+        """From now on every input is converted: arguments to arguments."""
+        self.input_form = form
+        self.notes.append(note)
+        for samples in filter(None, (self.evaluation, self.calibration, self.training)):
+            samples.input_form = form
 
     def batches(self, samples: Samples, indices: np.ndarray, size: int) -> Iterator[Batch]:
         """In order of `indices`, (samples,) int64, on the device; the last one may be smaller."""
@@ -43,7 +56,8 @@ class Workload:
 def load_workload(spec: Source) -> Workload:
     """Raises ModelError and DataError with one line."""
     device = _device(spec.device)
-    model, notes = load_model(spec)
+    with own_defaults():
+        model, notes = load_model(spec)
     loaded = DATASETS.create(spec.data).load()
     evaluation, calibration = loaded.evaluation, loaded.calibration
     if spec.calibration_data is not None:
@@ -68,7 +82,7 @@ def load_workload(spec: Source) -> Workload:
         evaluation_indices=chosen,
         calibration=calibration,
         calibration_indices=chosen_calibration,
-        weights_digest=weights_digest(model),
+        weights_digest="" if lazy_modules(model) else weights_digest(model),
         evaluation_digests=evaluation.digests(chosen.tolist()),
         training=loaded.training,
         notes=[*notes, *evaluation.notes, *_other_notes(calibration, evaluation), *said, *said_too],
@@ -81,12 +95,14 @@ def load_workload(spec: Source) -> Workload:
 def load_model(spec: Source) -> tuple[nn.Module, list[str]]:
     """The model with its weights, unwrapped, in the mode it came in, and what was said on the way."""
     source = MODELS.create(spec.model)
-    model, notes = source.load(), []
+    with no_inference_mode():
+        model, notes = source.load(), []
     while (inner := _wrapped(model)) is not None:
         notes.append(f"took the model out of its {type(model).__name__} wrapper")
         model = inner
     if spec.weights is not None:
         notes += load_weights(model, spec.weights, spec.weights_key)
+    check_fit(model)
     _check_finite(model)
     if any(m.training for m in model.modules()):
         notes.append("the model was in training mode; it is analysed in evaluation mode")
@@ -120,7 +136,9 @@ def _device(name: str) -> torch.device:
 
 def _check_finite(model: nn.Module) -> None:
     for name, tensor in model.state_dict().items():
-        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not isinstance(tensor, torch.Tensor) or is_lazy(tensor) or not tensor.is_floating_point():
+            continue
+        if not bool(torch.isfinite(tensor).all()):
             layer, _, parameter = name.rpartition(".")
             raise ModelError(f"layer {layer or '(model)'}: its {parameter} holds NaN or Inf; repair the weights")
 
