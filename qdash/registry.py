@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
@@ -174,6 +174,7 @@ def first_problem(error: Exception) -> str:
     return f"{where} = {problem['input']!r}: {message}"
 
 
+@cache  # every name of a spec asks for it
 def _packages() -> dict[str, str]:
     folders = [path.parent for pattern in ("*/base.py", "ui/*/base.py") for path in _ROOT.glob(pattern)]
     return {folder.name: ".".join(folder.relative_to(_ROOT.parent).parts) for folder in folders}
