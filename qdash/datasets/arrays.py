@@ -53,7 +53,7 @@ class Npz(_ArrayFile):
         from qdash.tensors.incoming import as_labels, as_tensor
 
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 if "x" not in archive.files:
                     return dict.fromkeys(archive.files)
                 found: dict[str, Any] = {"x": as_tensor(archive["x"], f"{path.name}, x")}

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from qdash.errors import InputError, MissingLibraryError
 from qdash.store.schema import METADATA, VERSION
+from qdash.store.trouble import tell_trouble
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.stem for path in (MIGRATIONS / "versions").glob("m*.py"))
@@ -32,6 +33,7 @@ def connect(text: str) -> sa.Engine:
     except InputError:
         engine.dispose()
         raise
+    tell_trouble(engine)
     return engine
 
 
