@@ -5,7 +5,7 @@ import secrets
 import traceback
 
 from qdash.errors import QdashError
-from qdash.home import logs
+from qdash.home import logs, make_private
 
 
 def as_qdash_error(error: BaseException) -> QdashError:
@@ -28,6 +28,7 @@ def _kept_trace(error: BaseException) -> str:
     try:
         path = logs() / f"error-{reference}.txt"
         path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        make_private(path)
     except (OSError, QdashError) as unkept:
         return f"its trace could not be kept ({_one_line(unkept)})"
     return f"reference {reference}, trace in {path}"

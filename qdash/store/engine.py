@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from qdash import home
 from qdash.errors import InputError, MissingLibraryError
 from qdash.store.schema import METADATA, VERSION
 from qdash.store.trouble import tell_trouble
@@ -33,6 +34,8 @@ def connect(text: str) -> sa.Engine:
     except InputError:
         engine.dispose()
         raise
+    if url.get_backend_name() == "sqlite":
+        home.make_private(Path(str(url.database)))  # what lies beside it gets the same mode from SQLite
     tell_trouble(engine)
     return engine
 

@@ -246,7 +246,7 @@ def test_a_weights_file_is_refused(capfd, tmp_path, name):
 def _culprit(text: str) -> str:
     """The last file or name that the text is made of."""
     module, _, name = text.rpartition(":")
-    return Path(module).name if module.endswith(".py") else Path(name).name
+    return Path(module.rpartition(":")[2]).name if module.endswith(".py") else Path(name).name
 
 
 def test_there_are_at_least_120():

@@ -50,6 +50,7 @@ class Training:
         self.samples: TrainingSet = prepared.training_set
         self._options, self.steps, self._device = options, steps, prepared.workload.device
         self._artifacts, self._key = prepared.calibration_path.parent, _key(prepared, options, steps, key)
+        self.files = [self.path(name).name for name in makers]
         self._notes = prepared.workload.notes
         self._learners = {name: make() for name, make in makers.items() if not self._is_learned(name)}
         self._bench = prepared.bench.twin()

@@ -211,7 +211,7 @@ class BatchedWork(Generic[I]):
             prepared.bench.load(prepared.first)  # the work is planned by it
             self._training = self.training(prepared)
             assert self._training is not None, "there is a training set, so there is something to learn"
-            yield Facts({"training": asdict(self._training.facts())})
+            yield Facts({"training": asdict(self._training.facts()), "trained_files": self._training.files})
         training = self._training
         if not training.finished:
             for step in training.advance(should_stop):
