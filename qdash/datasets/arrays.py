@@ -99,10 +99,10 @@ def _check_claims(path: Path) -> None:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError):
         return
     wanted = {name: size for name, size in sizes.items() if name in ("x.npy", "y.npy")}
-    if limit is not None and sum(wanted.values()) > limit:
+    if limit is not None and (needed := sum(wanted.values())) > limit:
         raise DataError(
-            f"{path.name} would take {sum(wanted.values()) / 1e6:,.0f} MB of memory, more than the {limit / 1e6:,.0f} MB "
-            "there are; give fewer samples, or raise QDASH_MAX_MEMORY"
+            f"{path.name} would take {needed / 1e6:,.0f} MB of memory, more than the {limit / 1e6:,.0f} MB there are; "
+            "give fewer samples, or raise QDASH_MAX_MEMORY"
         )
 
 

@@ -16,12 +16,12 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_what_is_made_is_the_owner_s(private_home: Path) -> None:
-    private_home.chmod(0o755)
+def test_what_is_made_is_the_owner_s() -> None:
+    home.home().chmod(0o755)
     with Store.open():
         as_qdash_error(ValueError("x"))
-        assert {mode(path) for path in (private_home, home.artifacts(), home.logs())} == {0o700}
-        files = [*private_home.glob("qdash.sqlite*"), *home.logs().iterdir()]
+        assert {mode(path) for path in (home.home(), home.artifacts(), home.logs())} == {0o700}
+        files = [*home.home().glob("qdash.sqlite*"), *home.logs().iterdir()]
         assert {mode(path) for path in files if path.is_file()} == {0o600}
 
 
