@@ -77,6 +77,8 @@ def run_inline(
         raise InputError(f"the run {run.id} is done; see it with: python -m qdash show {run.id}")
     with driving(store, run.id), outcome(store, run.id):
         store.runs.clear_cancel(run.id)
+        # Before model and data are loaded: if this process dies meanwhile, that is seen.
+        store.runs.set_status(run.id, "running", host=home.host())
         place = REGISTRY.create(executor)
         with place.open(run.kind, run.spec, str(home.artifacts())) as work:
             return drive(store, run.id, work, should_stop=should_stop, on_record=on_record)
