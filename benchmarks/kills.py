@@ -130,7 +130,7 @@ class Home:
         spec = {"model": SWEEP[1], "data": SWEEP[3], "batch_size": int(SWEEP[5])}
         return self._python(
             f"{_CLIENT}; from qdash.store.store import Store; from qdash.store.runs import NewRun; "
-            "from qdash.spec import SweepSpec; "
+            "from qdash.spec.sweep import SweepSpec; "
             f"spec = SweepSpec(**{spec!r}); store = Store.open(); "
             "run = store.runs.create(NewRun('sweep', spec.model_dump_json(), model=spec.model, data=spec.data)); "
             "client.enqueue(home.store_url(), run); print(run)"

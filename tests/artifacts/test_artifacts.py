@@ -12,7 +12,9 @@ from qdash.calibration.summaries import Calibration
 from qdash.engine.trained import load_tensors, load_trained, read_metadata
 from qdash.executors.base import build_work
 from qdash.records.scores import Progress
-from qdash.spec import QatSpec, SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.mixed import QatSpec
+from qdash.spec.sweep import SweepSpec
 from qdash.testing import tiny
 
 SPEC = checked(SweepSpec, model=tiny.MODEL, data=tiny.DATA, batch_size=8, samples=8)

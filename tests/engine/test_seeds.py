@@ -4,7 +4,8 @@ import pytest
 from engine_helpers import run_work
 
 from qdash.errors import SpecError
-from qdash.spec import SweepSpec, checked
+from qdash.spec.checked import checked
+from qdash.spec.sweep import SweepSpec
 from qdash.testing import tiny
 
 LARGEST = 2**64 - 1
