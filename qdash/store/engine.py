@@ -35,7 +35,8 @@ def connect(text: str) -> sa.Engine:
         engine.dispose()
         raise
     if url.get_backend_name() == "sqlite":
-        home.make_private(Path(str(url.database)))  # what lies beside it gets the same mode from SQLite
+        for beside in ("", "-wal", "-shm"):
+            home.make_private(Path(f"{url.database}{beside}"))
     tell_trouble(engine)
     return engine
 

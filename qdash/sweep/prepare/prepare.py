@@ -113,18 +113,19 @@ def ensure_calibrated(prepared: Prepared, spec: Source, between: Callable[[], No
     if prepared.bench.quantizers.calibration is not None:
         return
     path, workload = prepared.calibration_path, prepared.workload
-    if not _serves(path, prepared.bench.reader, workload.notes):
+    stored = StoredCalibration(path)
+    if not _serves(stored, prepared.bench.reader, workload.notes):
         seed_everything(spec.seed)
         batches = workload.batches(workload.calibration, workload.calibration_indices, spec.calibration_batch_size)
         calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
+        stored.release()
         give_back()
-    calibration = prepared.bench.quantizers.calibration = StoredCalibration(path)
-    prepared.bench.reader = weighed(prepared.bench.reader, calibration.outputs)
+    prepared.bench.quantizers.calibration = stored
+    prepared.bench.reader = weighed(prepared.bench.reader, stored.outputs)
 
 
-def _serves(path: Path, reader: OutputReader, notes: list[str]) -> bool:
-    """Whether a calibration can be read that knows what several judged outputs weigh: those of 0.1.0 don't."""
-    stored = StoredCalibration(path)
+def _serves(stored: StoredCalibration, reader: OutputReader, notes: list[str]) -> bool:
+    """Whether a calibration can be read and knows what several judged outputs weigh: those of 0.1.0 don't."""
     return usable(lambda: stored.layers, notes) and (len(reader.judged) == 1 or bool(stored.outputs))
 
 
