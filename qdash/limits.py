@@ -12,14 +12,14 @@ _UNITS = {"": 10**6, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "mib":
 
 
 @dataclass(frozen=True)
-class Limits:
+class JobLimits:
     """memory: resident bytes of the job's process. hours: from its start, whatever it has found by then."""
 
     memory: int | None = None
     hours: float | None = None
 
     @classmethod
-    def read(cls) -> "Limits":
+    def read(cls) -> "JobLimits":
         """As the environment has them; None where it doesn't. Raises InputError where they can't be read."""
         return cls(_memory(), _hours())
 

@@ -17,7 +17,7 @@ from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Executor, ShouldStop, Work
 from qdash.executors.scheduling import thread_limits
 from qdash.executors.spawning import environment
-from qdash.limits import Limits
+from qdash.limits import JobLimits
 from qdash.records.scores import Record
 
 POLL_S = 0.2  # how often `should_stop` is asked while the child computes
@@ -61,7 +61,7 @@ class _ChildProcess:
     """The process, a request at a time; each reply carries the number of its request."""
 
     def __init__(self) -> None:
-        limits = Limits.read()
+        limits = JobLimits.read()
         # The child must not import this process's __main__ (a Streamlit page, perhaps), so no multiprocessing.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "qdash.executors.child"],
@@ -122,7 +122,7 @@ class _ChildProcess:
             return None
         return (what, value) if number == request else None
 
-    def _watch(self, limits: Limits) -> None:
+    def _watch(self, limits: JobLimits) -> None:
         """Ends the child once it breaks a limit."""
         began = time.monotonic()
         while self._process.poll() is None:

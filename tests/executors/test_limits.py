@@ -1,4 +1,4 @@
-"""Limits for jobs: told as the reason of the end, and read from the environment."""
+"""JobLimits for jobs: told as the reason of the end, and read from the environment."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 
 from qdash.errors import DataError, InputError, QdashError
 from qdash.executors.base import REGISTRY
-from qdash.limits import Limits, largest_unpacked
+from qdash.limits import JobLimits, largest_unpacked
 from qdash.registry import family
 from qdash.testing.work import KIND
 
@@ -28,7 +28,7 @@ def test_a_job_that_breaks_a_limit_ends_with_the_reason(monkeypatch, tmp_path, v
 )
 def test_memory_is_read_with_its_unit(monkeypatch, text, limit) -> None:
     monkeypatch.setenv("QDASH_MAX_MEMORY", text)
-    assert Limits.read() == Limits(limit)
+    assert JobLimits.read() == JobLimits(limit)
 
 
 @pytest.mark.parametrize("variable", ["QDASH_MAX_MEMORY", "QDASH_MAX_HOURS"])
@@ -36,12 +36,12 @@ def test_memory_is_read_with_its_unit(monkeypatch, text, limit) -> None:
 def test_a_limit_that_can_t_be_read_is_told(monkeypatch, variable, text) -> None:
     monkeypatch.setenv(variable, text)
     with pytest.raises(InputError, match=variable):
-        Limits.read()
+        JobLimits.read()
 
 
 def test_within_its_limits_a_job_goes_on() -> None:
-    assert Limits(10**15, 1.0).broken_by(1, time.monotonic()) is None
-    assert not Limits().any
+    assert JobLimits(10**15, 1.0).broken_by(1, time.monotonic()) is None
+    assert not JobLimits().any
 
 
 def test_a_file_that_claims_more_than_memory_is_refused_by_its_header(monkeypatch, tmp_path) -> None:
