@@ -41,6 +41,14 @@ class MissingLibraryError(InputError):
         super().__init__(f"{what} needs the package {package!r}; install it with: pip install {package}")
 
 
+class StoreTrouble(QdashError):
+    """The store can't be used. passing: whether it may work again by itself, as with a full disk or a lock."""
+
+    def __init__(self, message: str, passing: bool = False):
+        super().__init__(message)
+        self.passing = passing
+
+
 class InterruptedRun(QdashError):
     """The user stopped a run; what is done is kept."""
 

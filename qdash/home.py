@@ -3,6 +3,8 @@
 import hashlib
 import os
 import platform
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -10,6 +12,7 @@ from platformdirs import user_data_path
 from qdash.errors import InputError
 
 STORE_FILE = "qdash.sqlite"
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
 def home() -> Path:
@@ -50,9 +53,19 @@ def host() -> str:
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
     except OSError as error:
         raise InputError(
             f"can't make the folder {folder}: {error.strerror}; set QDASH_HOME to a writable one"
         ) from error
+    make_private(folder)
     return folder
+
+
+def make_private(path: Path) -> None:
+    """Leaves a folder or file to its owner alone: specs, names and traces are nobody else's. New ones and old ones."""
+    mode = PRIVATE_FOLDER if path.is_dir() else PRIVATE_FILE
+    with suppress(OSError):  # a file system without modes, or somebody else's folder that a team shares
+        now = path.stat().st_mode
+        if now & 0o777 & ~mode and not now & stat.S_ISVTX:  # /tmp stays everybody's
+            path.chmod(now & mode)

@@ -1,6 +1,7 @@
 """Stored runs as results: what every page, the command line and the exporters read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from qdash.errors import InputError
@@ -51,9 +52,19 @@ def load_sweep(store: Store, run_id: str) -> Sweep:
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    return Sweep(
-        run, SweepSpec.model_validate_json(run.spec), read_facts(run.facts), Tallies(store.scores.read(run.id))
-    )
+    with _undamaged(run):
+        spec, facts = SweepSpec.model_validate_json(run.spec), read_facts(run.facts)
+    return Sweep(run, spec, facts, Tallies(store.scores.read(run.id)))
+
+
+@contextmanager
+def _undamaged(run: Run) -> Iterator[None]:
+    """Raises InputError where what is stored of the run is not what was written."""
+    try:
+        yield
+    except ValueError as error:
+        said = f"what the store holds of run {run.id} is damaged ({' '.join(str(error).split())[:80]})"
+        raise InputError(f"{said}; delete it and run it again") from error
 
 
 def latest_sweep(store: Store) -> Run | None:
@@ -84,7 +95,9 @@ def load_qat(store: Store, run_id: str) -> QatRun:
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    return QatRun(run, QatSpec.model_validate_json(run.spec), read_facts(run.facts), store.scores.read(run.id))
+    with _undamaged(run):
+        spec, facts = QatSpec.model_validate_json(run.spec), read_facts(run.facts)
+    return QatRun(run, spec, facts, store.scores.read(run.id))
 
 
 def measured_points(store: Store, sweep: Sweep, setting: Setting) -> list[Point]:

@@ -1,6 +1,8 @@
 """What one calibration pass found out about every layer, on disk, readable without torch."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qdash.artifacts import reading, written
 from qdash.quant.statistics import Statistics
 
 
@@ -68,24 +71,17 @@ class Calibration:
             parts = [np.atleast_1d(getattr(tensor, name)) for tensor in summaries]
             arrays[name] = _narrow(np.concatenate(parts)) if parts else np.zeros(0)
             arrays[f"{name} sizes"] = np.array([len(part) for part in parts], np.int64)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **arrays)
-        partial.replace(path)
+        with written(path) as partial:
+            np.savez(partial, **arrays)
 
     @classmethod
     def load(cls, path: Path, weights: bool = True) -> "Calibration":
-        """Without the summaries of the weights if told so. Raises FileNotFoundError where there is none."""
-        with np.load(path, allow_pickle=False) as archive:
-            index = json.loads(str(archive["index"]))
-            outputs = json.loads(str(archive["outputs"])) if "outputs" in archive.files else {}
-            wanted = np.array([w for _, i, ws in index for w in [True] * len(i) + [weights] * len(ws)], bool)
-            columns = {name: _split(archive[name], archive[f"{name} sizes"], wanted) for name in _FIELDS}
-        tensors = iter(_summary({name: parts[i] for name, parts in columns.items()}) for i in range(int(wanted.sum())))
-        layers = {}
-        for layer, inputs, names in index:
-            of_inputs = {name: next(tensors) for name in inputs}
-            layers[layer] = LayerSummary(of_inputs, {name: next(tensors) for name in names} if weights else {})
-        return cls(layers, outputs)
+        """Without the summaries of the weights if told so.
+
+        Raises FileNotFoundError where there is none, UnreadableArtifact where it is damaged.
+        """
+        with reading(path, zipfile.BadZipFile, zlib.error):
+            return _read(path, weights)
 
 
 class StoredCalibration:
@@ -123,6 +119,20 @@ _SCALARS = ("minimum", "maximum")
 def _narrow(values: np.ndarray) -> np.ndarray:
     """Counts and bins, which are never negative, in the smallest type that holds them."""
     return values.astype(np.min_scalar_type(values.max(initial=0))) if values.dtype.kind in "iu" else values
+
+
+def _read(path: Path, weights: bool) -> Calibration:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        index = json.loads(str(archive["index"]))
+        outputs = json.loads(str(archive["outputs"])) if "outputs" in archive.files else {}
+        wanted = np.array([w for _, i, ws in index for w in [True] * len(i) + [weights] * len(ws)], bool)
+        columns = {name: _split(archive[name], archive[f"{name} sizes"], wanted) for name in _FIELDS}
+    tensors = iter([_summary({name: parts[i] for name, parts in columns.items()}) for i in range(int(wanted.sum()))])
+    layers = {}
+    for layer, inputs, names in index:
+        of_inputs = {name: next(tensors) for name in inputs}
+        layers[layer] = LayerSummary(of_inputs, {name: next(tensors) for name in names} if weights else {})
+    return Calibration(layers, outputs)
 
 
 def _split(values: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -15,7 +16,7 @@ def run(arguments: Sequence[str]) -> int:
     """The exit code."""
     try:
         code = _app(asked=next(iter(arguments), None))(
-            args=list(arguments), prog_name="python -m qdash", standalone_mode=False
+            args=list(arguments) or ["--help"], prog_name="python -m qdash", standalone_mode=False
         )
         return code if isinstance(code, int) else 0
     except TyperException as error:
@@ -39,7 +40,6 @@ def _app(asked: str | None) -> typer.Typer:
     app = typer.Typer(
         name="python -m qdash",
         help="Which layers of a PyTorch model survive quantization, and which to keep in FP32.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -68,7 +68,8 @@ def _usage(error: TyperException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {_one_line(message)}\n" if code != 130 else f"{_one_line(message)}\n")
+    with suppress(OSError):  # the terminal may be gone
+        sys.stderr.write(f"error: {_one_line(message)}\n" if code != 130 else f"{_one_line(message)}\n")
     return code
 
 

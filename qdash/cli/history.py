@@ -38,9 +38,11 @@ def runs(
     json: JsonFile = None,
 ) -> None:
     """The history, newest first."""
+    from qdash.jobs.steps import settle_abandoned
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
+        settle_abandoned(opened)
         found = opened.runs.list(limit=limit)
     if json is not None:
         write_json({"runs": [_described(run) for run in found]}, json)
@@ -58,9 +60,11 @@ def show(run: RunId, store: StoreUrl = None, json: JsonFile = None) -> None:
     from qdash.answers.stored import load_sweep
     from qdash.cli.qat import finish
     from qdash.cli.sweep import report
+    from qdash.jobs.steps import settle_abandoned
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
+        settle_abandoned(opened)
         if opened.runs.get(run).kind == "qat":
             finish(opened, run, None, json)
             return

@@ -1,6 +1,7 @@
 """What commands print: JSON where asked for, tables for people, progress and notes on stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,8 +11,31 @@ import typer
 
 from qdash.errors import InputError
 
+
+def _writable(file: str | None) -> str | None:
+    """The file as it was given; refused before the work where it can't be written after it."""
+    if file is None or file == "-":
+        return file
+    path = Path(file).absolute()
+    if path.is_dir():
+        reason = "it is a folder"
+    elif not path.parent.is_dir():
+        reason = f"there is no folder {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        reason = "it may not be written"
+    else:
+        return file
+    raise InputError(f"can't write {file!r}: {reason}; give another file to --json, or - for standard output")
+
+
 JsonFile = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="write JSON to FILE; - is standard output, and only that")
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="write JSON to FILE; - is standard output, and only that",
+        callback=_writable,
+    ),
 ]
 StoreUrl = Annotated[
     str | None,
@@ -31,7 +55,7 @@ def write_json(value: object, file: str) -> None:
         Path(file).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(
-            f"can't write {file!r}: {error.strerror}; give another file, or - for standard output"
+            f"can't write {file!r}: {error.strerror}; give another file to --json, or - for standard output"
         ) from error
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qdash.cli.output import JsonFile, StoreUrl, note, say, shown, table, write_json
+from qdash.cli.output import JsonFile, StoreUrl, say, shown, table, write_json
 
 if TYPE_CHECKING:
     from qdash.records.facts import MetricFacts
@@ -35,7 +35,7 @@ def qat(
     """Fine-tune a mixed model under quantization, and measure it beside the one that was only quantized."""
     from qdash.answers.recommendation import create_qat_run
     from qdash.answers.stored import load_sweep
-    from qdash.cli.progress import compute
+    from qdash.cli.progress import compute_new
     from qdash.store.store import Store
 
     if out is not None:
@@ -48,8 +48,7 @@ def qat(
     with Store.open(store) as opened:
         sweep = load_sweep(opened, run)
         run_id = create_qat_run(opened, sweep.run.id, layers, sweep.setting(setting), training, epochs)
-        note(f"run {run_id}")
-        compute(opened, run_id, sweep.spec.executor, "fine-tuning")
+        compute_new(opened, run_id, sweep.spec.executor, "fine-tuning", f"run {run_id}")
         finish(opened, run_id, out, json)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qdash.cli.output import JsonFile, StoreUrl, amount, note, say, shown, table, write_json
+from qdash.cli.output import JsonFile, StoreUrl, amount, say, shown, table, write_json
 
 if TYPE_CHECKING:
     from qdash.answers.confirm import Confirmed
@@ -63,13 +63,13 @@ def measure_frontier(
 
 def _measure(store: "Store", sweep: "Sweep", setting: "Setting") -> Callable[[list[tuple[str, ...]]], None]:
     from qdash.answers.recommendation import create_measure_run
-    from qdash.cli.progress import compute
+    from qdash.cli.progress import compute_new
 
     def measure(keep_sets: list[tuple[str, ...]]) -> None:
         if keep_sets:
             run_id = create_measure_run(store, sweep.run.id, keep_sets, setting)
-            note(f"run {run_id}: measuring {len(keep_sets)} mixed models")
-            compute(store, run_id, sweep.spec.executor, "measuring")
+            told = f"run {run_id}: measuring {len(keep_sets)} mixed models"
+            compute_new(store, run_id, sweep.spec.executor, "measuring", told)
 
     return measure
 

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 def sweep(spec: "SweepSpec", store: StoreUrl = None, json: JsonFile = None) -> None:
     """Quantize layer by layer and measure what each layer's quantization does to the model."""
     from qdash.answers.stored import load_sweep
-    from qdash.cli.progress import compute
+    from qdash.cli.progress import compute_new
     from qdash.store.runs import NewRun
     from qdash.store.store import Store
 
     with Store.open(store) as opened:
         run_id = opened.runs.create(NewRun("sweep", spec.model_dump_json(), model=spec.model, data=spec.data))
-        note(f"run {run_id}")
-        compute(opened, run_id, spec.executor, "sweep")
+        compute_new(opened, run_id, spec.executor, "sweep", f"run {run_id}")
         _report(load_sweep(opened, run_id).result(), json)
 
 

@@ -15,6 +15,7 @@ from qdash.calibration.summaries import Calibration, LayerSummary, TensorSummary
 from qdash.errors import ModelError
 from qdash.instrument.arguments import inputs_of
 from qdash.instrument.calls import Instrument
+from qdash.instrument.random_state import within_64_bits
 from qdash.instrument.weights import effective_weight
 from qdash.layers.base import LayerKind
 from qdash.records.names import whole
@@ -102,7 +103,7 @@ def subsampling(seed: int) -> Places:
 
     @lru_cache(maxsize=8)
     def places(values: int, amount: int, batch: int, device: torch.device) -> Tensor:
-        generator = torch.Generator().manual_seed(seed + 1_000_003 * batch)
+        generator = torch.Generator().manual_seed(within_64_bits(seed + 1_000_003 * batch))
         return torch.randint(values, (amount,), generator=generator).to(device)
 
     return places

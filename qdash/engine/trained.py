@@ -1,7 +1,6 @@
 """What fine-tuning made of layers, as files: quantized weights and the scales that they were made with."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from qdash.artifacts import reading, written
 from qdash.quant.affine import QuantParameters
 
 
@@ -59,29 +59,43 @@ def save_trained(path: Path, layers: Mapping[str, TrainedLayer], metadata: Mappi
 
 
 def load_trained(path: Path) -> tuple[dict[str, TrainedLayer], dict[str, str]]:
-    """(layer → what was trained, metadata). Raises FileNotFoundError where there is none."""
+    """(layer → what was trained, metadata). Raises what `load_tensors` raises."""
     tensors, metadata = load_tensors(path)
     by_layer: dict[str, dict[tuple[str, str], Tensor]] = {}
-    for name, tensor in tensors.items():
-        layer, what, part = json.loads(name)
-        by_layer.setdefault(layer, {})[what, part] = tensor
-    return {layer: TrainedLayer.from_tensors(found) for layer, found in by_layer.items()}, metadata
+    with reading(path):
+        for name, tensor in tensors.items():
+            layer, what, part = json.loads(name)
+            by_layer.setdefault(layer, {})[what, part] = tensor
+        return {layer: TrainedLayer.from_tensors(found) for layer, found in by_layer.items()}, metadata
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """A .safetensors that is there whole or not at all, whoever else writes the same."""
     from safetensors.torch import save_file
 
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     # Cloned: the format stores every tensor once, and views of one memory would be refused.
     held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(held, partial, metadata=dict(metadata))
-    partial.replace(path)
+    with written(path) as partial:
+        save_file(held, partial, metadata=dict(metadata))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors, metadata) on the CPU. Raises FileNotFoundError where there is no such file."""
-    from safetensors import safe_open
+    """(tensors, metadata) on the CPU.
 
-    with safe_open(path, framework="pt") as file:
+    Raises FileNotFoundError where there is no such file, UnreadableArtifact where it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with reading(path, SafetensorError), safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What stands beside the tensors; their names, and that they are all there, are checked. Raises as `load_tensors`.
+
+    The tensors themselves aren't read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with reading(path, SafetensorError), safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})

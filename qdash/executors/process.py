@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, ClassVar
@@ -16,6 +17,7 @@ from qdash.errors import QdashError
 from qdash.executors.base import REGISTRY, Executor, ShouldStop, Work
 from qdash.executors.scheduling import thread_limits
 from qdash.executors.spawning import environment
+from qdash.limits import JobLimits
 from qdash.records.scores import Record
 
 POLL_S = 0.2  # how often `should_stop` is asked while the child computes
@@ -59,6 +61,7 @@ class _ChildProcess:
     """The process, a request at a time; each reply carries the number of its request."""
 
     def __init__(self) -> None:
+        limits = JobLimits.read()
         # The child must not import this process's __main__ (a Streamlit page, perhaps), so no multiprocessing.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "qdash.executors.child"],
@@ -67,6 +70,9 @@ class _ChildProcess:
             env={**thread_limits(), **environment()},
             process_group=0,  # a Ctrl-C in the terminal is the parent's to handle
         )
+        self._ended_because: str | None = None
+        if limits.any:
+            threading.Thread(target=self._watch, args=(limits,), daemon=True).start()
         self._replies: queue.SimpleQueue[tuple[int, str, Any]] = queue.SimpleQueue()
         self._request = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -110,11 +116,24 @@ class _ChildProcess:
         except queue.Empty:
             code = self._process.poll()
             if code is not None and not self._reader.is_alive() and self._replies.empty():
-                raise _death(code) from None
+                raise self._death(code) from None
             if code is not None:
                 _kill_group(self._process)  # a grandchild may hold the pipe open
             return None
         return (what, value) if number == request else None
+
+    def _watch(self, limits: JobLimits) -> None:
+        """Ends the child once it breaks a limit."""
+        began = time.monotonic()
+        while self._process.poll() is None:
+            if reason := limits.broken_by(self._process.pid, began):
+                self._ended_because = reason
+                _kill_group(self._process)
+                return
+            time.sleep(POLL_S)
+
+    def _death(self, code: int) -> QdashError:
+        return QdashError(f"the job was ended: {self._ended_because}") if self._ended_because else _death(code)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -46,6 +46,11 @@ class RandomState:
 
 def seed_everything(seed: int) -> None:
     """Seeds every generator that `RandomState` knows."""
-    torch.manual_seed(seed)  # CUDA too
+    torch.manual_seed(within_64_bits(seed))  # CUDA too
     random.seed(seed)
     np.random.seed(seed % 2**32)
+
+
+def within_64_bits(seed: int) -> int:
+    """What torch's generators take: a seed that was counted up or multiplied begins again after 2**64 - 1."""
+    return seed % 2**64

@@ -152,6 +152,7 @@ def prepare(store_url: str) -> None:
         # DBOS leaves the journal mode alone; in the default one readers block writers.
         with sqlite3.connect(url.partition(":///")[2], timeout=10) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+            home.make_private(Path(url.partition(":///")[2]))
         connection.close()
     DBOS.migrate(system_database_url=url)
 
@@ -217,4 +218,6 @@ def _log() -> IO[bytes]:
     path = home.logs() / "worker.log"
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
-    return path.open("ab")
+    log = path.open("ab")
+    home.make_private(path)
+    return log

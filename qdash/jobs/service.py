@@ -11,6 +11,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from filelock import FileLock
 
 from qdash import home
+from qdash.errors import StoreTrouble
 from qdash.executors.scheduling import be_nice
 from qdash.jobs import client, names
 from qdash.jobs.steps import settle_abandoned
@@ -61,11 +62,19 @@ class Service:
         """Returns once no run has been waiting or running for so long."""
         busy_at = time.monotonic()
         while time.monotonic() - busy_at < idle_s:
-            self._store.workers.beat(self._name)
-            self._take_over_from_the_dead()
-            if unfinished(self._store):
+            if self._look_around():
                 busy_at = time.monotonic()
             time.sleep(min(HEARTBEAT_S, idle_s / 4))
+
+    def _look_around(self) -> bool:
+        """A heartbeat, and whether there is work; none is seen while the store can't be used."""
+        try:
+            self._store.workers.beat(self._name)
+            self._take_over_from_the_dead()
+            return bool(unfinished(self._store))
+        except StoreTrouble as trouble:
+            LOG.warning("%s", trouble)
+            return trouble.passing
 
     def stop(self) -> None:
         """Leaves the store to the next worker."""

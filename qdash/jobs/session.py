@@ -1,17 +1,19 @@
 """One run in a worker: its lock and its child process, open from the first step that is really computed to the last."""
 
 import logging
+import time
 from contextlib import ExitStack
 from types import TracebackType
 
 from qdash import home
-from qdash.errors import QdashError
+from qdash.errors import QdashError, StoreTrouble
 from qdash.executors.base import REGISTRY, Work
 from qdash.jobs.steps import driving, never, outcome, step, stopper
 from qdash.store.status import FINAL
 from qdash.store.store import Store
 
 EXECUTOR = "process"
+WAIT_S = 5.0
 LOG = logging.getLogger("qdash.jobs")
 
 
@@ -32,11 +34,26 @@ class Session:
         self._open.close()
 
     def step(self) -> str | None:
-        """The next position; None where the run needs no further step, for whatever reason its status tells."""
+        """The next position; None where the run needs no further step, for whatever reason its status tells.
+
+        Waits where the store can't be used at the moment: nothing that was found is lost.
+        """
+        while True:
+            try:
+                return self._step()
+            except StoreTrouble as trouble:
+                LOG.warning("run %s: %s", self._run_id, trouble)
+                if not trouble.passing:
+                    return None
+            time.sleep(WAIT_S)
+
+    def _step(self) -> str | None:
         if self._store.runs.settle_cancel(self._run_id) or self._store.runs.standing(self._run_id)[0] in FINAL:
             return None
         try:
             position = self._advance()
+        except StoreTrouble:
+            raise
         except QdashError as error:
             LOG.warning("run %s: %s", self._run_id, error)
             return None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from qdash import home
-from qdash.errors import InputError, InterruptedRun, QdashError
+from qdash.errors import InputError, InterruptedRun, QdashError, StoreTrouble
 from qdash.executors.base import REGISTRY, ShouldStop, Work
 from qdash.faults import as_qdash_error
 from qdash.records.scores import Progress, Record
@@ -77,6 +77,8 @@ def run_inline(
         raise InputError(f"the run {run.id} is done; see it with: python -m qdash show {run.id}")
     with driving(store, run.id), outcome(store, run.id):
         store.runs.clear_cancel(run.id)
+        # Before model and data are loaded: if this process dies meanwhile, that is seen.
+        store.runs.set_status(run.id, "running", host=home.host())
         place = REGISTRY.create(executor)
         with place.open(run.kind, run.spec, str(home.artifacts())) as work:
             return drive(store, run.id, work, should_stop=should_stop, on_record=on_record)
@@ -112,9 +114,10 @@ def driven(store: Store, run: Run) -> bool:
 
 def settle_abandoned(store: Store) -> list[str]:
     """Marks runs as interrupted whose process is gone without a word; returns their ids. Durable jobs recover."""
-    gone = [run.id for run in store.runs.list(status="running") if run.attempt == 0 and not driven(store, run)]
+    running = store.runs.list(status="running", limit=None)
+    gone = [run.id for run in running if run.attempt == 0 and not driven(store, run)]
     for run_id in gone:
-        store.runs.set_status(run_id, "interrupted")
+        store.runs.set_status(run_id, "interrupted", error="its process ended without a word")
     return gone
 
 
@@ -126,7 +129,7 @@ def outcome(store: Store, run_id: str) -> Iterator[None]:
     except KeyboardInterrupt:
         store.runs.set_status(run_id, "interrupted")
         raise InterruptedRun(f"interrupted; go on with: python -m qdash resume {run_id}") from None
-    except InterruptedRun:
+    except (InterruptedRun, StoreTrouble):  # where nothing can be stored the run stays as it is, and can be resumed
         raise
     except Exception as error:
         known = as_qdash_error(error)

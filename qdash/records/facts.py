@@ -180,7 +180,7 @@ class RunFacts:
 
     baseline, seconds_per_sample, preview: of a first look. training: of a run that trains.
     weights_file: of a fine-tune. outputs: of the model, None before they were told apart. no_path: the layers that
-    can't reach what is judged.
+    can't reach what is judged. trained_files: artifacts with what layers have learned.
     """
 
     layers: tuple[LayerFacts, ...] = ()
@@ -203,6 +203,7 @@ class RunFacts:
     weights_file: str | None = None
     outputs: tuple[OutputFacts, ...] | None = None
     no_path: tuple[str, ...] | None = None
+    trained_files: tuple[str, ...] | None = None
 
     @cached_property
     def by_layer(self) -> dict[str, LayerFacts]:

@@ -47,7 +47,7 @@ class Source(Frozen):
     batch_size: int = Field(128, ge=1, description="evaluation batch size")
     calibration_batch_size: int = Field(32, ge=1, description="observers that follow batches depend on it")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
-    seed: int = Field(0, ge=0, description="of splits, subsamples and intervals")
+    seed: int = Field(0, ge=0, le=2**64 - 1, description="of splits, subsamples and intervals")
     memory_format: MemoryFormat = Field(AUTO, description="auto: channels-last convolutions; or contiguous")
     include: tuple[Literal["functional"], ...] = Field(
         (), description="functional: matmul, attention and residual sums are layers too"

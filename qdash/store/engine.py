@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from qdash import home
 from qdash.errors import InputError, MissingLibraryError
 from qdash.store.schema import METADATA, VERSION
+from qdash.store.trouble import tell_trouble
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.stem for path in (MIGRATIONS / "versions").glob("m*.py"))
@@ -32,6 +34,10 @@ def connect(text: str) -> sa.Engine:
     except InputError:
         engine.dispose()
         raise
+    if url.get_backend_name() == "sqlite":
+        for beside in ("", "-wal", "-shm"):
+            home.make_private(Path(f"{url.database}{beside}"))
+    tell_trouble(engine)
     return engine
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,16 +26,25 @@ def add_facts(connection: sa.Connection, run_id: str, new: Mapping[str, object])
     """Lays what was found out over what is known."""
     if not new:
         return
-    known = json.loads(connection.scalar(sa.select(RUN.c.facts).where(RUN.c.id == run_id)) or "{}")
+    known = _known(connection.scalar(sa.select(RUN.c.facts).where(RUN.c.id == run_id)))
     connection.execute(sa.update(RUN).where(RUN.c.id == run_id).values(facts=json.dumps({**known, **new})))
 
 
 def add_cost(connection: sa.Connection, run_id: str, spent: Iterable[Mapping[str, float]]) -> None:
     """Adds what steps spent to the run's cost; of `peak_…` values the largest counts."""
-    cost = json.loads(connection.scalar(sa.select(RUN.c.cost).where(RUN.c.id == run_id)) or "{}")
+    cost = _known(connection.scalar(sa.select(RUN.c.cost).where(RUN.c.id == run_id)))
     for name, value in (pair for step in spent for pair in step.items()):
         cost[name] = max(cost.get(name, 0.0), value) if name.startswith("peak_") else cost.get(name, 0.0) + value
     connection.execute(sa.update(RUN).where(RUN.c.id == run_id).values(cost=json.dumps(cost)))
+
+
+def _known(text: str | None) -> dict[str, Any]:
+    """What a column holds; a damaged one is written anew."""
+    try:
+        known = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def gone(run_id: str) -> str:

@@ -194,10 +194,25 @@ def _id(now: float) -> str:
     return f"{stamp}-{int(now % 1 * 65536):04x}"
 
 
+_DAMAGED: dict[str, Any] = {}
+
+
+def _read(text: str) -> dict[str, Any]:
+    """An object of JSON, _DAMAGED where it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, TypeError):
+        return _DAMAGED
+    return value if isinstance(value, dict) else _DAMAGED
+
+
 def _run(row: sa.RowMapping) -> Run:
     values = {name: row[name] for name in Run.__dataclass_fields__}
-    values["facts"] = None if row["facts"] is None else json.loads(row["facts"])
-    values["cost"] = json.loads(row["cost"])
+    read = {name: None if row[name] is None else _read(row[name]) for name in ("facts", "cost", "spec")}
+    values |= {"facts": read["facts"], "cost": read["cost"]}
+    if damaged := [name for name, value in read.items() if value is _DAMAGED]:
+        said = f"what the store holds of this run is damaged ({', '.join(damaged)}); delete it and run it again"
+        values |= {"status": "failed", "error": said, "facts": None, "spec": values["spec"] or ""}
     for name in ("created", "started", "finished"):
         values[name] = None if row[name] is None else datetime.fromtimestamp(row[name], UTC)
     return Run(**values)

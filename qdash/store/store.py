@@ -14,6 +14,7 @@ from qdash.store.run_row import add_cost, add_facts, touch
 from qdash.store.runs import Runs
 from qdash.store.scores import Scores
 from qdash.store.status import status_values
+from qdash.store.trouble import patiently
 from qdash.store.workers import Workers
 
 
@@ -38,9 +39,13 @@ class Store:
     def save(self, run_id: str, records: Iterable[Record], *, wall_s: float = 0.0) -> None:
         """Everything one step found, in one transaction; a Progress without position makes the run `done`.
 
+        Tried again for a while where the disk is full or the database locked; raises StoreTrouble after that.
         wall_s: seconds of the step, added to `cost["wall_s"]` over every resumption, as is what the step spent.
         """
-        records = list(records)
+        found = list(records)
+        patiently(lambda: self._save(run_id, found, wall_s))
+
+    def _save(self, run_id: str, records: list[Record], wall_s: float) -> None:
         facts = {name: value for r in records if isinstance(r, Facts) for name, value in r.values.items()}
         progress = [record for record in records if isinstance(record, Progress)]
         with self._engine.begin() as connection:

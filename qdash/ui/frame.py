@@ -7,7 +7,7 @@ import streamlit as st
 
 import qdash
 from qdash import home
-from qdash.errors import InputError
+from qdash.errors import QdashError
 from qdash.jobs.client import worker_state
 from qdash.store.runs import Run
 from qdash.ui import state
@@ -59,13 +59,17 @@ def render() -> None:
         changing = bool(unfinished(state.store()))
         st.fragment(_show_state, run_every=POLL_S if changing else None)(run.id if run else None)
         st.caption(f"qdash {qdash.__version__}")
-    page.run()
+    try:
+        page.run()
+    except QdashError as error:
+        st.error(escaped(str(error)), icon=":material/error:")
+        st.page_link("pages/runs.py", label="See all runs", icon=":material/history:")
 
 
 def _current_or_stop() -> Run | None:
     try:
         return state.current_sweep_run()
-    except InputError as error:
+    except QdashError as error:
         st.error(escaped(str(error)), icon=":material/error:")
         st.query_params.clear()
         st.page_link("pages/runs.py", label="See all runs", icon=":material/history:")

@@ -10,7 +10,7 @@ from qdash.jobs import client
 from qdash.results.text import duration, share
 from qdash.store.runs import Run
 from qdash.store.store import Store
-from qdash.ui import start
+from qdash.ui import start, state
 from qdash.ui.describe import KINDS, STATUS, run_title, seconds_taken, share_done
 from qdash.ui.eta import Pace
 from qdash.ui.words import escaped
@@ -91,7 +91,8 @@ def show_running(runs: list[Run]) -> None:
 
 
 def see_that_a_worker_runs(run: Run) -> None:
-    """A queued run needs a worker; one that left or was killed is replaced."""
+    """A queued run needs a worker; one that left or was killed is replaced. Who computes a run itself may be gone."""
+    state.settle(home.store_url())
     if run.status not in ("queued", "running") or run.attempt == 0:
         return
     try:

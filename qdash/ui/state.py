@@ -7,6 +7,7 @@ import streamlit as st
 from qdash import home
 from qdash.answers.stored import Sweep, latest_sweep, load_sweep, measured_points
 from qdash.errors import InputError
+from qdash.jobs.steps import settle_abandoned
 from qdash.records.facts import RunFacts, read_facts
 from qdash.records.names import whole
 from qdash.results.frontier import Limits, Point
@@ -16,12 +17,23 @@ from qdash.spec.setting import Setting
 from qdash.store.runs import Run
 from qdash.store.store import Store
 
+SETTLED_S = 20.0
 RUN, LAYER, SETTING, DROP = "run", "layer", "setting", "drop"
 
 
 def store() -> Store:
-    """The store of this installation, opened once per process and shared by all sessions."""
+    """The store of this installation, opened once per process and shared by all sessions.
+
+    Runs whose process is gone are settled in it before it is looked at, now and then.
+    """
+    settle(home.store_url())
     return _store(home.store_url())
+
+
+@st.cache_data(show_spinner=False, ttl=SETTLED_S)
+def settle(url: str) -> None:
+    """Marks runs as interrupted that nobody computes any more; does nothing when called again within SETTLED_S."""
+    settle_abandoned(_store(url))
 
 
 def current_run_id() -> str | None:

@@ -30,7 +30,6 @@ def swept(tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Usage"),
         (["nope"], "No such command"),
         (["sweep", "--model", "demo:digits-resnet"], "Missing option '--data'"),
         (WRONG, "No such option: --modell"),
@@ -58,6 +57,13 @@ def test_wrong_input_is_exit_2_with_one_line_and_no_trace(arguments, words):
 def test_a_process_ends_as_the_command_did():
     done, here = qdash(*WRONG), qdash_here(*WRONG)
     assert (done.returncode, done.stdout, done.stderr) == (here.returncode, here.stdout, here.stderr)
+
+
+def test_without_a_command_the_help_is_printed():
+    done = qdash()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage" in done.stdout
+    assert "recommend" in done.stdout
 
 
 def test_help_of_every_command():
@@ -135,7 +141,8 @@ def test_recommend_measures_the_frontier_once(swept):
     assert "measuring" not in again.stderr
 
 
-def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path, how):
     environment = os.environ | {"QDASH_HOME": str(tmp_path)}
     sweep = [*SWEEP, "--samples", "300", "--batch-size", "16", "--json"]
     command = [sys.executable, "-m", "qdash", *sweep, str(tmp_path / "out.json")]
@@ -145,10 +152,12 @@ def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/qdash.sqlite") as store:
         while not store.runs.get(run_id).done and time.monotonic() < deadline:
             time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"python -m qdash resume {run_id}" in errors
+    stopped = json.loads(qdash_here("runs", "--json", "-", env=environment).stdout)["runs"][0]
+    assert (stopped["status"], stopped["run_id"]) == ("interrupted", run_id)
     resumed = qdash_here("resume", run_id, "--json", "-", env=environment)
     assert resumed.returncode == 0, resumed.stderr
     whole = qdash_here(*sweep, "-", env=environment)

@@ -141,4 +141,5 @@ def test_a_run_whose_process_vanished_is_interrupted(store: Store) -> None:
     with driving(store, alive):
         assert driven(store, store.runs.get(alive))
         assert settle_abandoned(store) == [gone]
-    assert store.runs.get(gone).status == "interrupted"
+    found = store.runs.get(gone)
+    assert (found.status, found.error) == ("interrupted", "its process ended without a word")

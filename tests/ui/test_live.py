@@ -3,6 +3,7 @@
 import pytest
 from ui_helpers import press, text_of
 
+from qdash.home import host
 from qdash.jobs import client
 from qdash.spec.checked import checked
 from qdash.spec.sweep import Source
@@ -25,6 +26,20 @@ def test_a_running_sweep_shows_progress_and_the_ranking_so_far(open_page, runnin
     assert "batch 1 of 2" in bar.proto.text
     assert "so far" in page.subheader[0].value
     assert page.get("plotly_chart")
+
+
+@pytest.mark.parametrize("where", ["live", "runs", "overview"])
+@pytest.mark.parametrize("kind", ["sweep", "measure"])
+def test_a_run_whose_process_is_gone_is_shown_as_stopped(open_page, done, where, kind):
+    with Store.open() as store:
+        run_id = store.runs.create(NewRun(kind, store.runs.get(done).spec, model="m", data="d", parent=None))
+        store.runs.set_status(run_id, "running", host=host())
+        page = open_page(where, run=run_id if kind == "sweep" else done)
+        assert not page.exception
+        assert store.runs.get(run_id).status == "interrupted"
+    if where == "live" and kind == "sweep":
+        assert "ended without a word" in text_of(page)
+        assert any(button.label == "Resume" for button in page.button)
 
 
 def test_cancel_asks_for_it_once(open_page, running):

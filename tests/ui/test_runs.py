@@ -3,10 +3,10 @@
 import pytest
 from ui_helpers import press, text_of
 
+from qdash.answers.deleting import delete_run
 from qdash.errors import InputError
 from qdash.store.runs import NewRun
 from qdash.store.store import Store
-from qdash.ui.runs.actions import delete_with_measurements
 from qdash.ui.runs.table import matching, picked, runs_frame
 
 
@@ -67,7 +67,7 @@ def test_a_run_is_deleted_after_a_question_with_its_measurements(open_page, done
     assert "gone for good" in text_of(page)
     with Store.open() as store:
         assert store.runs.list(kind="measure")
-        delete_with_measurements(store, done)
+        delete_run(store, done)
         assert store.runs.list() == []
 
 
@@ -75,7 +75,7 @@ def test_a_running_run_is_not_deleted(open_page, running):
     page = open_page("runs")
     assert next(button for button in page.button if button.label == "Delete").disabled
     with Store.open() as store, pytest.raises(InputError, match="cancel it first"):
-        delete_with_measurements(store, running)
+        delete_run(store, running)
 
 
 def test_a_failed_run_can_be_resumed_from_the_history(open_page, failed, queued):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qdash.engine.bench import Bench
 from qdash.engine.tape.edges import Gradients, OverwrittenError
+from qdash.instrument.random_state import within_64_bits
 
 ERROR, DIVERGENCE, LOSS = "noise", "kl", "loss_change"
 
@@ -59,7 +60,7 @@ def _cotangent(bench: Bench, estimates: str, number: int) -> Tensor:
     reading = bench.reference
     reference = reading.judged if estimates == ERROR or reading.scores is None else reading.scores
     seed = (bench.seed * 1_000_003 + bench.batch_number) * 64 + number
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(within_64_bits(seed))
     signs = torch.randint(0, 2, reference.shape, generator=generator).to(reference) * 2 - 1
     if estimates == ERROR:
         return signs

@@ -43,7 +43,7 @@ def facts_of(prepared: Prepared) -> RunFacts:
         calibration_file=prepared.calibration_path.name,
         folded=tuple(FoldedNorm(fold.layer, fold.norm) for fold in prepared.folding.folds),
         memory_format=prepared.memory_format,
-        notes=_notes(prepared),
+        notes=notes_of(prepared),
         environment=environment(workload.device),
         outputs=output_facts(prepared.outputs, bench.reader),
         no_path=prepared.no_path or None,
@@ -80,7 +80,8 @@ def _samples(prepared: Prepared) -> SampleFacts:
     )
 
 
-def _notes(prepared: Prepared) -> tuple[str, ...]:
+def notes_of(prepared: Prepared) -> tuple[str, ...]:
+    """What there is to say so far; more may come while artifacts are read."""
     training = prepared.training_set
     trained = training.notes if training is not None else ()
     notes = [*prepared.workload.notes, *_unreachable(prepared.no_path)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from qdash.artifacts import usable
 from qdash.calibration.summaries import StoredCalibration
 from qdash.engine.bench import Bench, Recording
 from qdash.engine.calibrate import calibrate
@@ -108,26 +109,27 @@ def prepare(
 
 
 def ensure_calibrated(prepared: Prepared, spec: Source, between: Callable[[], None]) -> None:
-    """Runs the calibration pass, unless one with the same weights, data and settings is on disk.
+    """Runs the calibration pass, unless one with the same weights, data and settings is on disk and can be read.
 
     `between` is called after each batch and may raise to stop.
     """
     if prepared.bench.quantizers.calibration is not None:
         return
-    path = prepared.calibration_path
-    if not _serves(path, prepared.bench.reader):
-        workload = prepared.workload
+    path, workload = prepared.calibration_path, prepared.workload
+    stored = StoredCalibration(path)
+    if not _serves(stored, prepared.bench.reader, workload.notes):
         seed_everything(spec.seed)
         batches = workload.batches(workload.calibration, workload.calibration_indices, spec.calibration_batch_size)
         calibrate(prepared.instrument, prepared.bench.kinds, batches, spec.seed, between).save(path)
+        stored.release()
         give_back()
-    calibration = prepared.bench.quantizers.calibration = StoredCalibration(path)
-    prepared.bench.reader = weighed(prepared.bench.reader, calibration.outputs)
+    prepared.bench.quantizers.calibration = stored
+    prepared.bench.reader = weighed(prepared.bench.reader, stored.outputs)
 
 
-def _serves(path: Path, reader: OutputReader) -> bool:
-    """Whether there is a calibration that knows what several judged outputs weigh: those of 0.1.0 don't."""
-    return path.exists() and (len(reader.judged) == 1 or bool(StoredCalibration(path).outputs))
+def _serves(stored: StoredCalibration, reader: OutputReader, notes: list[str]) -> bool:
+    """Whether a calibration can be read and knows what several judged outputs weigh: those of 0.1.0 don't."""
+    return usable(lambda: stored.layers, notes) and (len(reader.judged) == 1 or bool(stored.outputs))
 
 
 def _complete(workload: Workload, spec: Source) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from qdash.artifacts import reading, usable
 from qdash.engine.bench import Bench
 from qdash.engine.learning.learner import Learner
 from qdash.engine.learning.losses import loss_of
-from qdash.engine.trained import TrainedLayer, load_tensors, load_trained, save_tensors, save_trained
+from qdash.engine.trained import TrainedLayer, load_tensors, load_trained, read_metadata, save_tensors, save_trained
 from qdash.instrument.random_state import seed_everything
 from qdash.modes.qat import Qat
 from qdash.records.facts import TrainingFacts
@@ -47,9 +48,11 @@ class Training:
     ):
         assert prepared.training_set is not None, "a work that trains has a training set"
         self.samples: TrainingSet = prepared.training_set
-        self._options, self.steps, self._device, self._names = options, steps, prepared.workload.device, list(makers)
+        self._options, self.steps, self._device = options, steps, prepared.workload.device
         self._artifacts, self._key = prepared.calibration_path.parent, _key(prepared, options, steps, key)
-        self._learners = {name: make() for name, make in makers.items() if not self.path(name).exists()}
+        self.files = [self.path(name).name for name in makers]
+        self._notes = prepared.workload.notes
+        self._learners = {name: make() for name, make in makers.items() if not self._is_learned(name)}
         self._bench = prepared.bench.twin()
         self._bench.batch_number = -1
         self._loss, self.loss_name = loss_of(options.loss, prepared.bench.reader, self.samples.batch(0).target)
@@ -78,7 +81,7 @@ class Training:
     @property
     def finished(self) -> bool:
         """Whether all that was learned is on disk."""
-        return all(self.path(name).exists() for name in self._names)
+        return not self._learners
 
     @property
     def step(self) -> int:
@@ -114,6 +117,15 @@ class Training:
         losses = json.loads(metadata["losses"])
         return layers, [Step(name, number, loss, self.samples.size(number)) for number, loss in enumerate(losses)]
 
+    def _is_learned(self, name: str) -> bool:
+        path = self.path(name)
+
+        def read() -> None:
+            with reading(path):
+                json.loads(read_metadata(path)["losses"])
+
+        return usable(read, self._notes)
+
     def _load(self, step: int) -> int:
         if self._bench.batch_number != step:
             seed_everything(self.samples.seed + step)
@@ -130,6 +142,7 @@ class Training:
         for name, learner in self._learners.items():
             save_trained(self.path(name), learner.trained(), {"losses": json.dumps(self._losses[name])})
         self._checkpoint.unlink(missing_ok=True)
+        self._learners = {}
 
     @property
     def _checkpoint(self) -> Path:
@@ -148,16 +161,20 @@ class Training:
         self._saving_seconds = self._saved_at - began
 
     def _load_checkpoint(self) -> None:
-        if not self._checkpoint.exists():
+        found: list[tuple[dict[str, Tensor], list[int], dict[str, list[float]]]] = []
+        if not usable(lambda: found.append(self._read_checkpoint()), self._notes):
             return
-        tensors, metadata = load_tensors(self._checkpoint)
-        self._losses = json.loads(metadata["losses"])
-        for number, (learner, step) in enumerate(
-            zip(self._learners.values(), json.loads(metadata["steps"]), strict=True)
-        ):
+        tensors, steps, self._losses = found[0]
+        for number, (learner, step) in enumerate(zip(self._learners.values(), steps, strict=True)):
             mark = f"{number} "
             own = {name.removeprefix(mark): tensor for name, tensor in tensors.items() if name.startswith(mark)}
             learner.load_state(own, step)
+
+    def _read_checkpoint(self) -> tuple[dict[str, Tensor], list[int], dict[str, list[float]]]:
+        """(tensors, step of each learner, losses by learner)."""
+        tensors, metadata = load_tensors(self._checkpoint)
+        with reading(self._checkpoint):
+            return tensors, json.loads(metadata["steps"]), json.loads(metadata["losses"])
 
 
 def _key(prepared: Prepared, options: Qat, steps: int, key: str) -> str:

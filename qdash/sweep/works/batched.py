@@ -17,7 +17,7 @@ from qdash.records.facts import as_stored
 from qdash.records.scores import Facts, Progress, Record, Score
 from qdash.spec.setting import Setting
 from qdash.spec.sweep import Source
-from qdash.sweep.prepare.facts import facts_of
+from qdash.sweep.prepare.facts import facts_of, notes_of
 from qdash.sweep.prepare.judged import output_facts
 from qdash.sweep.prepare.prepare import Prepared, ensure_calibrated, prepare
 from qdash.sweep.prepare.training_set import training_set
@@ -53,6 +53,7 @@ class BatchedWork(Generic[I]):
         self._training: Training | None = None
         self._has_learned = False
         self._spending = CostMeter()
+        self._said: tuple[str, ...] = ()
 
     @abstractmethod
     def items(self, prepared: Prepared) -> Sequence[I]:
@@ -115,6 +116,7 @@ class BatchedWork(Generic[I]):
         fresh = self._prepared is None
         if fresh:
             self._prepared = self._prepare()
+            self._said = notes_of(self._prepared)
             yield Facts(as_stored(facts_of(self._prepared)))
             self._prepared.bench.unload()
         prepared = self._prepared
@@ -128,8 +130,10 @@ class BatchedWork(Generic[I]):
         if uncalibrated and len(prepared.outputs) > 1:  # now it is known what each output weighs
             outputs = output_facts(prepared.outputs, prepared.bench.reader)
             yield Facts({"outputs": [asdict(found) for found in outputs]})
+        yield from self._news(prepared)
         if prepared.training_set is not None and not self._has_learned:
             yield from self._learn(prepared, should_stop)
+            yield from self._news(prepared)
             if not self._has_learned:
                 yield self._trained_so_far(prepared, position or START)
                 return
@@ -139,6 +143,12 @@ class BatchedWork(Generic[I]):
         if fresh and place.is_first:
             yield self._progress(prepared, START, 0.0)
         yield from self._measured(prepared, place, items, should_stop)
+
+    def _news(self, prepared: Prepared) -> Iterator[Record]:
+        """The notes again where some came after the first facts: a damaged artifact that was made again."""
+        if notes_of(prepared) != self._said:
+            self._said = notes_of(prepared)
+            yield Facts({"notes": self._said})
 
     def _measured(
         self, prepared: Prepared, place: Position, items: Sequence[I], should_stop: Callable[[], bool]
@@ -201,7 +211,7 @@ class BatchedWork(Generic[I]):
             prepared.bench.load(prepared.first)  # the work is planned by it
             self._training = self.training(prepared)
             assert self._training is not None, "there is a training set, so there is something to learn"
-            yield Facts({"training": asdict(self._training.facts())})
+            yield Facts({"training": asdict(self._training.facts()), "trained_files": self._training.files})
         training = self._training
         if not training.finished:
             for step in training.advance(should_stop):

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from qdash.artifacts import usable
 from qdash.engine.bench import Bench
 from qdash.engine.item import Measured, Stopwatch
 from qdash.engine.quantizer import LayerQuantizer
 from qdash.engine.quantizers import together
-from qdash.engine.trained import TrainedLayer
+from qdash.engine.trained import TrainedLayer, read_metadata
 from qdash.instrument.calls import Override
 from qdash.modes.qat import Qat
 from qdash.records.names import among
@@ -57,7 +58,7 @@ class QatWork(BatchedWork[str]):
             if step.number not in self._told:  # made by an earlier process or run
                 yield from self.learning(step)
         path = training.path(PLAN).with_name(training.path(PLAN).name.replace("trained", "qat"))
-        if not path.exists():
+        if not usable(lambda: read_metadata(path), prepared.workload.notes):
             save_plan_weights(path, prepared, self.spec, layers)
         yield Facts({"weights_file": path.name})
 

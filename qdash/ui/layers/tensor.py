@@ -8,6 +8,7 @@ import streamlit as st
 
 from qdash import home
 from qdash.answers.stored import Sweep
+from qdash.artifacts import UnreadableArtifact
 from qdash.calibration.summaries import Calibration, LayerSummary, TensorSummary
 from qdash.charts.channels import channels_figure, channels_frame
 from qdash.charts.clipping import clipping_frame
@@ -28,13 +29,13 @@ def calibration_of(sweep: Sweep, layer: str) -> LayerSummary | None:
     path = home.artifacts() / sweep.facts.calibration_file
     try:
         return calibration_at(str(path)).layers.get(layer)
-    except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
+    except (FileNotFoundError, UnreadableArtifact, KeyError):  # gone, broken, or written by another version
         return None
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def calibration_at(path: str) -> Calibration:
-    """Read once. Raises OSError, ValueError or KeyError where that can't be done."""
+    """Read once. Raises FileNotFoundError or UnreadableArtifact where that can't be done."""
     return Calibration.load(Path(path))
 
 

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from qdash.answers.deleting import delete_run
 from qdash.store.runs import Run
-from qdash.store.store import Store
 from qdash.ui import progress, state
 from qdash.ui.describe import STATUS, run_title
 from qdash.ui.links import go_button
@@ -27,22 +27,18 @@ def show_actions(run: Run) -> None:
                 confirm_delete(run.id, run_title(run))
 
 
-def delete_with_measurements(store: Store, run_id: str) -> None:
-    """Deletes a run and what was measured from it. Raises InputError while one of them is running."""
-    for child in store.runs.list(parent=run_id, limit=None):
-        store.runs.delete(child.id)
-    store.runs.delete(run_id)
-
-
 @st.dialog("Delete this run?")
 def confirm_delete(run_id: str, title: str) -> None:
     """Asks first; a deleted run can't be brought back."""
     st.write(
-        f"**{escaped(title)}**: its results, its calibration and what was measured from it are gone for good then."
+        f"**{escaped(title)}**: its results, what was measured from it, and the files that no other run uses "
+        "(calibration, fine-tuned weights) are gone for good then."
     )
+    said: list[str] = []
     with st.container(horizontal=True):
         pressed = st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete")
-        if pressed and attempted(lambda: delete_with_measurements(state.store(), run_id), "Deleted."):
+        if pressed and attempted(lambda: said.append(str(delete_run(state.store(), run_id)))):
+            st.toast(said[0], icon=":material/check:")
             state.forget_run(run_id)
             st.rerun()
         if st.button("Keep it", key="confirm_keep"):

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from qdash import home
+from qdash.artifacts import UnreadableArtifact
 from qdash.charts.heatmap import heatmap_figure
 from qdash.charts.observers_table import RANGE, observers_frame, observers_title
 from qdash.registry import family
@@ -35,7 +36,7 @@ class Observers(View):
         layers = tuple(frame[frame["shown"]]["layer"])
         try:
             found = _ranges(str(path), layers, part, formats, scheme, own)
-        except (OSError, ValueError, KeyError):  # gone, broken, or written by another version
+        except (FileNotFoundError, UnreadableArtifact, KeyError):  # gone, broken, or written by another version
             st.info(NO_FILE.format(path.name), icon=":material/folder_off:")
             return
         if not formats or found.empty:
