@@ -56,8 +56,8 @@ class _Stop:
 
     def __enter__(self) -> "_Stop":
         self.asked = False
-        numbers = [n for n in (signal.SIGINT, *ENDING) if signal.getsignal(n) is not signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._handle) for number in numbers}
+        ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup wants it so
+        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, *ending)}
         return self
 
     def __exit__(self, *_: object) -> None:
