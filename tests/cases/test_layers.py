@@ -87,6 +87,15 @@ def test_computed_weights_of_linear_layers(model, method, tmp_path):
     assert "what its product receives is quantized" in row["note"]
 
 
+def test_a_computed_weight_of_a_transposed_convolution(tmp_path):
+    row = by_name(run(tmp_path, "clamped", "images"))["0"]
+    w = layer_models.clamped()[0].weight.detach().clamp(-0.1, 0.1)
+    assert row["weight_sqnr_db"] == pytest.approx(
+        decibels(w, quantized_weight(w.transpose(0, 1)).transpose(0, 1)), abs=1e-3
+    )
+    assert "what its product receives is quantized" in row["note"]
+
+
 def test_a_weight_that_hangs_on_the_input_is_quantized_raw_and_said(tmp_path):
     row = by_name(run(tmp_path, "gated"))["0"]
     w = layer_models.gated()[0].weight.detach()

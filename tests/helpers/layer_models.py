@@ -41,6 +41,13 @@ class Masked(nn.Linear):
         return x @ (self.weight * self.mask * 3).T + self.bias
 
 
+class Clamped(nn.ConvTranspose2d):
+    """Its channels lie along axis 1."""
+
+    def forward(self, x):
+        return F.conv_transpose2d(x, self.weight.clamp(-0.1, 0.1), self.bias)
+
+
 class Merged(nn.Linear):
     """LoRA in the weight."""
 
@@ -107,6 +114,11 @@ class Stacked(nn.Module):
 def standardised():
     torch.manual_seed(1)
     return Standardised()
+
+
+def clamped():
+    torch.manual_seed(1)
+    return nn.Sequential(Clamped(4, 3, 3), nn.Flatten(), nn.Linear(300, OUTPUTS))
 
 
 def images():
