@@ -227,7 +227,8 @@ class SeenForward:
         if override is None:
             return self._counted(*args, **kwargs)
         try:
-            return override(self._counted, args, kwargs)
+            with torch.set_grad_enabled(self._instrument.keeps_graph and torch.is_grad_enabled()):
+                return override(self._counted, args, kwargs)  # whatever the model has switched on
         except BaseException as error:
             if self._instrument._failed is None:
                 self._instrument._fault = error

@@ -196,7 +196,6 @@ def test_training_mode_switched_on_by_forward_is_told(situation, loaded, tmp_pat
         ),
         ("self.fc = nn.Linear(8, 4, device='meta')", "return y", "fc .* on the meta device"),
         ("self.fc = nn.Linear(8, 4); self.fc.weight = nn.Parameter(self.fc.weight.to_sparse())", "return y", "sparse"),
-        ("self.fc = torch.jit.script(nn.Linear(8, 4))", "return y", "fc .* TorchScript module"),
         ("self.o = torch.ao.quantization.MinMaxObserver()", "return y", "o .* quantized or observed already"),
     ],
 )
