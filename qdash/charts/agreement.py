@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.charts.names import short_names
+from qdash.charts.names import as_text, short_labels
 from qdash.results.agreement import EstimateAgreement, agreement, finite, spearman
 from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, interval, nats, plural
@@ -43,7 +43,7 @@ def agreement_frame(
     """
     pairs = [(row, measured[row.layer]) for row in rows if row.layer in measured]
     pairs = [pair for pair in pairs if all(finite(one.model_output_sqnr_db) for one in pair)]
-    names = short_names([row.layer for row, _ in pairs], NAME_WIDTH)
+    names = short_labels([row.layer for row, _ in pairs], NAME_WIDTH)
     types = types or {}
     entries = [
         (row.layer, name, types.get(row.layer, row.type), *_numbers(row, found), found.samples, _hover(row, found))
@@ -91,7 +91,7 @@ def _numbers(estimated: LayerRow, measured: LayerRow) -> tuple[float, ...]:
 
 
 def _hover(estimated: LayerRow, measured: LayerRow) -> str:
-    lines = [f"<b>{measured.layer}</b>"]
+    lines = [f"<b>{as_text(measured.layer)}</b>"]
     for row, how in ((measured, "measured on"), (estimated, "estimated from")):
         low, high = _interval(row)
         ends = "" if math.isnan(low) or math.isnan(high) else f" (95 %: {interval(low, high, decibels)})"

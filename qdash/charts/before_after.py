@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.charts.names import short_names
+from qdash.charts.names import as_text, short_labels
 from qdash.charts.quantities import Quantity
 from qdash.results.rows import LayerRow
 from qdash.results.text import plural, shortened
@@ -34,7 +34,7 @@ def before_after_frame(
     """
     key = before_key(quantity)
     found = [(rank, row) for rank, row in enumerate(rows, 1) if row.number(key) is not None][:top]
-    names = short_names([row.layer for _, row in found], NAME_WIDTH)
+    names = short_labels([row.layer for _, row in found], NAME_WIDTH)
     entries = [_entry(row, name, rank, quantity) for (rank, row), name in zip(found, names, strict=True)]
     frame = pd.DataFrame(entries, columns=COLUMNS).astype({"before": float, "after": float, "gain": float})
     return frame.sort_values("order" if by_network else "rank", ignore_index=True)
@@ -92,7 +92,7 @@ def _entry(row: LayerRow, name: str, rank: int, quantity: Quantity) -> tuple[obj
     before, after = (_finite(value) for value in changed)
     gain = quantity.worse(before) - quantity.worse(after)
     hover = (
-        f"<b>{row.layer}</b><br>{quantity.title} {change_text(*changed, quantity)}"
+        f"<b>{as_text(row.layer)}</b><br>{quantity.title} {change_text(*changed, quantity)}"
         f"<br>measured on {plural(row.samples, 'sample')}"
     )
     return row.layer, name, row.order, rank, before, after, gain, row.samples, row.status == "non_finite", hover

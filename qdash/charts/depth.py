@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.charts.names import short_names
+from qdash.charts.names import as_text, short_labels
 from qdash.results.rows import LayerRow
 from qdash.results.text import decibels, shortened
 
@@ -23,7 +23,7 @@ def depth_frame(rows: Sequence[LayerRow]) -> pd.DataFrame:
     rows: of one setting.
     """
     ordered = sorted(rows, key=lambda row: row.order)
-    names = short_names([row.layer for row in ordered], NAME_WIDTH)
+    names = short_labels([row.layer for row in ordered], NAME_WIDTH)
     entries = [
         (row.layer, name, row.order, *_values(row), row.samples) for row, name in zip(ordered, names, strict=True)
     ]
@@ -96,7 +96,7 @@ def _values(row: LayerRow) -> tuple[float, float]:
 
 def _add_line(figure: go.Figure, frame: pd.DataFrame, key: str, name: str, color: str, symbol: str) -> None:
     text = [
-        f"<b>{row.layer}</b><br>{name}: SQNR {decibels(getattr(row, key))}<br>{row.samples} samples"
+        f"<b>{as_text(row.layer)}</b><br>{name}: SQNR {decibels(getattr(row, key))}<br>{row.samples} samples"
         for row in frame.itertuples()
     ]
     figure.add_trace(

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.charts.names import short_names
+from qdash.charts.names import as_text, short_labels
 from qdash.charts.quantities import QUANTITIES, Quantity
 from qdash.results.ranking import default_ranking, worst_first
 from qdash.results.rows import KeyedSetting, LayerRow
@@ -120,7 +120,7 @@ def setting_labels(settings: Iterable[KeyedSetting]) -> dict[str, str]:
 def _framed(entries: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame(entries, columns=COLUMNS).sort_values(["row", "column"], ignore_index=True)
     layers = frame["layer"].drop_duplicates().tolist()
-    frame["name"] = frame["layer"].map(dict(zip(layers, short_names(layers, NAME_WIDTH), strict=True)))
+    frame["name"] = frame["layer"].map(dict(zip(layers, short_labels(layers, NAME_WIDTH), strict=True)))
     return frame
 
 
@@ -136,7 +136,7 @@ def _cell(row: LayerRow, kind: Quantity, place: int, column: int, label: str) ->
     value, broken = math.nan if found is None else float(found), row.status == "non_finite"
     text = "NaN" if broken else "" if math.isnan(value) else decibels(value).removesuffix(" dB")
     said = "the output holds NaN or Inf" if broken else f"{kind.title} {kind.written(value)}"
-    hover = f"<b>{row.layer}</b><br>{label.replace('<br>', ', ')}<br>{said}<br>{row.samples} samples"
+    hover = f"<b>{as_text(row.layer)}</b><br>{label.replace('<br>', ', ')}<br>{said}<br>{row.samples} samples"
     return row.layer, "", place, column, label, value, text, hover
 
 

@@ -18,6 +18,20 @@ def short_names(names: Sequence[str], width: int) -> list[str]:
     return [shortened(name, width) for name in cut]
 
 
+def short_labels(names: Sequence[str], width: int) -> list[str]:
+    """`short_names` as a chart shows them: Plotly would read tags in a name, links among them."""
+    return [as_text(name) for name in short_names(names, width)]
+
+
+def as_text(name: str) -> str:
+    """A name that Plotly shows as it is.
+
+    >>> as_text("<a href='x'>conv</a>"), as_text("blocks.0.conv")
+    ("&lt;a href='x'>conv&lt;/a>", 'blocks.0.conv')
+    """
+    return name.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _shared_parts(names: Sequence[str]) -> int:
     """How many leading parts all names share; every name keeps its last one."""
     split = [name.split(".")[:-1] for name in names]

@@ -9,7 +9,7 @@ import pandas as pd
 from qdash.calibration.summaries import TensorSummary
 from qdash.charts.clipping import Clipping, clipping_rows
 from qdash.charts.heatmap import COLUMNS, NAME_WIDTH
-from qdash.charts.names import short_names
+from qdash.charts.names import as_text, short_labels
 from qdash.results.text import decibels, plural
 
 RANGE = ["observer", "format", "low", "high", "step", "zero_point", "clipped_share"]
@@ -24,7 +24,7 @@ def observers_frame(
     options beside the plain ones. value: SQNR of the tensor in dB, expected from its histogram. A format that can't
     hold the tensor under this scheme has no line.
     """
-    names = dict(zip(tensors, short_names(list(tensors), NAME_WIDTH), strict=True))
+    names = dict(zip(tensors, short_labels(list(tensors), NAME_WIDTH), strict=True))
     entries = []
     for place, (layer, tensor) in enumerate(tensors.items()):
         statistics = tensor.statistics()
@@ -56,7 +56,7 @@ def observers_title(frame: pd.DataFrame, own: str = "") -> str:
 
 def _cell(layer: str, found: Clipping) -> dict[str, object]:
     hover = (
-        f"<b>{layer}</b><br>{found.observer}: {decibels(found.sqnr_db)}<br>range {found.low:.4g} … {found.high:.4g}, "
+        f"<b>{as_text(layer)}</b><br>{found.observer}: {decibels(found.sqnr_db)}<br>range {found.low:.4g} … {found.high:.4g}, "
         f"step {found.step:.3g}<br>{found.clipped_share:.3%} clipped"
     )
     shown = {name: getattr(found, name) for name in RANGE if name != "format"}

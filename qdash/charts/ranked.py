@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from qdash.charts.names import as_text
 from qdash.charts.quantities import Quantity
 from qdash.results.ranking import says_what_remains
 from qdash.results.rows import LayerRow, Status
@@ -71,7 +72,7 @@ def ranked_layers(frame: pd.DataFrame) -> list[RankedLayer]:
 
 def hover_text(found: RankedLayer, quantity: Quantity, layers: int) -> str:
     """What a pointer over the layer's mark says, with plotly's line breaks; layers: how many there are."""
-    lines = [f"<b>{found.layer}</b>", f"{found.type}, layer {found.order + 1} of {layers}"]
+    lines = [f"<b>{as_text(found.layer)}</b>", f"{found.type}, layer {found.order + 1} of {layers}"]
     lines.append(STATUS.get(found.status) or f"{quantity.title} {quantity.written(found.value)}")
     if not math.isnan(found.low) and not math.isnan(found.high) and found.status == "ok":
         lines.append(f"95 % interval {interval(found.low, found.high, quantity.written)}")

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from qdash.charts import theme
-from qdash.charts.names import short_names
+from qdash.charts.names import short_labels
 from qdash.charts.quantities import Quantity
 from qdash.charts.ranked import RankedLayer, hover_text, ranked_layer
 from qdash.charts.ranking_title import ranking_title
@@ -34,7 +34,7 @@ def ranking_frame(
     order.
     """
     ordered, types = worst_first(rows, quantity.key), types or {}
-    names = short_names([row.layer for row in ordered], NAME_WIDTH)
+    names = short_labels([row.layer for row in ordered], NAME_WIDTH)
     entries = []
     for rank, (row, name) in enumerate(zip(ordered, names, strict=True), 1):
         type = types.get(row.layer, row.type)
