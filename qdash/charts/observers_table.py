@@ -56,8 +56,8 @@ def observers_title(frame: pd.DataFrame, own: str = "") -> str:
 
 def _cell(layer: str, found: Clipping) -> dict[str, object]:
     hover = (
-        f"<b>{as_text(layer)}</b><br>{found.observer}: {decibels(found.sqnr_db)}<br>range {found.low:.4g} … {found.high:.4g}, "
-        f"step {found.step:.3g}<br>{found.clipped_share:.3%} clipped"
+        f"<b>{as_text(layer)}</b><br>{found.observer}: {decibels(found.sqnr_db)}<br>"
+        f"range {found.low:.4g} … {found.high:.4g}, step {found.step:.3g}<br>{found.clipped_share:.3%} clipped"
     )
     shown = {name: getattr(found, name) for name in RANGE if name != "format"}
     return {"value": found.sqnr_db, "text": decibels(found.sqnr_db).removesuffix(" dB"), "hover": hover} | shown
