@@ -141,7 +141,7 @@ class NestedLayer(nn.Module):
         return self.adapted(x)
 
 
-@animal(error=r"part is a TorchScript module and can't be looked into")
+@animal(error=r"part \(RecursiveScriptModule\) is a TorchScript module")
 def Scripted():
     """A part that is compiled: an error that names it."""
     model = nn.Sequential()
