@@ -84,9 +84,8 @@ def watched(monkeypatch):
 
 
 def check_untouched(name, kept):
-    """Parameters, buffers, modes, hooks and forwards are what a fresh model has; none is kept of a model that was refused
-    before anything touched it."""
-    if not kept and ZOO[name].error:
+    """Parameters, buffers, modes, hooks and forwards are what a fresh model has."""
+    if not kept and ZOO[name].error:  # refused before anything touched it
         return
     (model, training), fresh = kept[-1], getattr(loaded(ZOO[name].file), f"build_{name}")()
     state = fresh.state_dict() if not isinstance(fresh, nn.DataParallel) else fresh.module.state_dict()
