@@ -141,15 +141,17 @@ def test_recommend_measures_the_frontier_once(swept):
     assert "measuring" not in again.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path, how):
-    environment = os.environ | {"QDASH_HOME": str(tmp_path)}
-    sweep = [*SWEEP, "--samples", "300", "--batch-size", "16", "--json"]
-    command = [sys.executable, "-m", "qdash", *sweep, str(tmp_path / "out.json")]
+LONG = [*SWEEP, "--samples", "300", "--batch-size", "16", "--json"]
+
+
+def interrupted(home, how):
+    """The id of a sweep that got a signal once it had found something; it keeps that and says how to go on."""
+    environment = os.environ | {"QDASH_HOME": str(home)}
+    command = [sys.executable, "-m", "qdash", *LONG, str(home / "out.json")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     run_id = process.stderr.readline().split()[-1]
     deadline = time.monotonic() + 60
-    with Store.open(f"sqlite:///{tmp_path}/qdash.sqlite") as store:
+    with Store.open(f"sqlite:///{home}/qdash.sqlite") as store:
         while not store.runs.get(run_id).done and time.monotonic() < deadline:
             time.sleep(0.05)
     process.send_signal(how)
@@ -158,9 +160,19 @@ def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path, how):
     assert f"python -m qdash resume {run_id}" in errors
     stopped = json.loads(qdash_here("runs", "--json", "-", env=environment).stdout)["runs"][0]
     assert (stopped["status"], stopped["run_id"]) == ("interrupted", run_id)
+    return run_id
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_a_command_like_ctrl_c(tmp_path, how):
+    assert interrupted(tmp_path, how)
+
+
+def test_interrupt_keeps_what_is_done_and_resume_goes_on(tmp_path):
+    run_id, environment = interrupted(tmp_path, signal.SIGINT), os.environ | {"QDASH_HOME": str(tmp_path)}
     resumed = qdash_here("resume", run_id, "--json", "-", env=environment)
     assert resumed.returncode == 0, resumed.stderr
-    whole = qdash_here(*sweep, "-", env=environment)
+    whole = qdash_here(*LONG, "-", env=environment)
     with_pause, without = json.loads(resumed.stdout), json.loads(whole.stdout)
     for first, second in zip(with_pause["layers"], without["layers"], strict=True):
         assert first["layer"] == second["layer"]
