@@ -1,6 +1,6 @@
 """Stored runs as results: what every page, the command line and the exporters read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,12 +49,18 @@ def load_sweep(store: Store, run_id: str) -> Sweep:
     run = latest or store.runs.get(run_id)
     if run.kind != "sweep":
         raise InputError(f"run {run.id} is a {run.kind}, not a sweep; its sweep is {run.parent or 'not stored'}")
+    found = _found(run)
+    with _undamaged(run):
+        spec, facts = SweepSpec.model_validate_json(run.spec), read_facts(found)
+    return Sweep(run, spec, facts, Tallies(store.scores.read(run.id)))
+
+
+def _found(run: Run) -> Mapping[str, object]:
+    """The stored facts. Raises InputError where the run has found nothing yet."""
     if run.facts is None:
         why = f": {run.error}" if run.error else ""
         raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
-    with _undamaged(run):
-        spec, facts = SweepSpec.model_validate_json(run.spec), read_facts(run.facts)
-    return Sweep(run, spec, facts, Tallies(store.scores.read(run.id)))
+    return run.facts
 
 
 @contextmanager
@@ -92,11 +98,9 @@ def load_qat(store: Store, run_id: str) -> QatRun:
     run = store.runs.get(run_id)
     if run.kind != "qat":
         raise InputError(f"run {run.id} is a {run.kind}, not a fine-tune; start one with: python -m qdash qat RUN")
-    if run.facts is None:
-        why = f": {run.error}" if run.error else ""
-        raise InputError(f"run {run.id} ({run.status}) has no results yet{why}")
+    found = _found(run)
     with _undamaged(run):
-        spec, facts = QatSpec.model_validate_json(run.spec), read_facts(run.facts)
+        spec, facts = QatSpec.model_validate_json(run.spec), read_facts(found)
     return QatRun(run, spec, facts, store.scores.read(run.id))
 
 

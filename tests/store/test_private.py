@@ -44,5 +44,7 @@ def test_a_file_system_without_modes_is_no_error(tmp_path: Path, monkeypatch: py
     def refuse(*_: object) -> None:
         raise PermissionError
 
+    before = mode(tmp_path)
     monkeypatch.setattr(Path, "chmod", refuse)
     home.make_private(tmp_path)
+    assert mode(tmp_path) == before
